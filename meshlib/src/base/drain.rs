@@ -1,0 +1,203 @@
+//! Going away without losing a request.
+//!
+//! A [`Drain`] walks through [`DrainPhase`]s: the health filter fails at once, so that load balancers look elsewhere;
+//! accepting goes on for a while, because they need time to notice; then connections are told to go and no new ones
+//! are taken; at last whatever is left is cut.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! use meshlib::base::{Drain, DrainPhase, DrainTimes};
+//!
+//! let drain = Drain::new();
+//! let connection = drain.connection();
+//! drain.start(DrainTimes::default());
+//! assert!(drain.health_failing());
+//! drain.reached(DrainPhase::Draining).await; // 5 s later
+//! drop(connection);
+//! drain.finished().await; // nothing is left to wait for
+//! # }
+//! ```
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+/// How far a drain has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DrainPhase {
+    /// Not draining.
+    Serving,
+    /// The health filter fails; everything else goes on.
+    FailingHealth,
+    /// No new connections; the open ones are told to go (GOAWAY, `connection: close`).
+    Draining,
+    /// What is still open is cut.
+    Stopped,
+}
+
+/// When the phases begin, counted from the start of the drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainTimes {
+    /// How long accepting goes on while the health filter fails. Default 5 s.
+    pub accept: Duration,
+    /// When everything still open is cut. Default 25 s, inside Kubernetes' 30 s of grace.
+    pub stop: Duration,
+}
+
+impl Default for DrainTimes {
+    fn default() -> Self {
+        Self { accept: Duration::from_secs(5), stop: Duration::from_secs(25) }
+    }
+}
+
+impl DrainTimes {
+    /// A drain that ends after `stop`: accepting goes on for a fifth of it, 5 s at most.
+    pub fn within(stop: Duration) -> Self {
+        Self { accept: (stop / 5).min(Duration::from_secs(5)), stop }
+    }
+}
+
+/// The shared state of a drain. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Drain(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    phase: watch::Sender<DrainPhase>,
+    connections: watch::Sender<usize>,
+    health_failed: AtomicBool,
+}
+
+/// A connection that a drain waits for, until dropped.
+#[derive(Debug)]
+pub struct DrainedConnection(Drain);
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drain {
+    /// Not draining.
+    pub fn new() -> Self {
+        Self(Arc::new(Shared {
+            phase: watch::Sender::new(DrainPhase::Serving),
+            connections: watch::Sender::new(0),
+            health_failed: AtomicBool::new(false),
+        }))
+    }
+
+    /// The phase now.
+    pub fn phase(&self) -> DrainPhase {
+        *self.0.phase.borrow()
+    }
+
+    /// Enters a phase; phases are never left backwards.
+    pub fn enter(&self, phase: DrainPhase) {
+        self.0.phase.send_if_modified(|current| {
+            let forward = phase > *current;
+            if forward {
+                *current = phase;
+            }
+            forward
+        });
+    }
+
+    /// Begins to drain; a task on the ambient runtime enters the phases as they come. A second call changes nothing.
+    pub fn start(&self, times: DrainTimes) {
+        if self.phase() != DrainPhase::Serving {
+            return;
+        }
+        self.enter(DrainPhase::FailingHealth);
+        let drain = self.clone();
+        tokio::spawn(async move {
+            let begin = tokio::time::Instant::now();
+            tokio::time::sleep_until(begin + times.accept.min(times.stop)).await;
+            drain.enter(DrainPhase::Draining);
+            tokio::time::sleep_until(begin + times.stop).await;
+            drain.enter(DrainPhase::Stopped);
+        });
+    }
+
+    /// Waits until `phase` is reached.
+    pub async fn reached(&self, phase: DrainPhase) {
+        let mut changes = self.0.phase.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = changes.wait_for(|current| *current >= phase).await;
+    }
+
+    /// Waits until the drain is over: no connection is left after [`DrainPhase::Draining`], or the time is up.
+    pub async fn finished(&self) {
+        let mut connections = self.0.connections.subscribe();
+        let empty = async {
+            self.reached(DrainPhase::Draining).await;
+            let _ = connections.wait_for(|open| *open == 0).await;
+        };
+        tokio::select! {
+            () = empty => {}
+            () = self.reached(DrainPhase::Stopped) => {}
+        }
+    }
+
+    /// Counts a connection that the drain waits for.
+    pub fn connection(&self) -> DrainedConnection {
+        self.0.connections.send_modify(|open| *open += 1);
+        DrainedConnection(self.clone())
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        *self.0.connections.borrow()
+    }
+
+    /// Whether health checks of this process must fail: `/healthcheck/fail` was asked for, or the drain has begun.
+    pub fn health_failing(&self) -> bool {
+        self.0.health_failed.load(Ordering::Relaxed) || self.phase() != DrainPhase::Serving
+    }
+
+    /// Makes health checks fail (`/healthcheck/fail`) or pass again (`/healthcheck/ok`).
+    pub fn fail_health(&self, fail: bool) {
+        self.0.health_failed.store(fail, Ordering::Relaxed);
+    }
+}
+
+impl Drop for DrainedConnection {
+    fn drop(&mut self) {
+        self.0.0.connections.send_modify(|open| *open = open.saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn phases_come_at_their_times_and_the_hard_stop_ends_it() {
+        let drain = Drain::new();
+        let _connection = drain.connection();
+        let begin = tokio::time::Instant::now();
+        drain.start(DrainTimes::default());
+        assert_eq!(drain.phase(), DrainPhase::FailingHealth);
+        drain.reached(DrainPhase::Draining).await;
+        assert_eq!(begin.elapsed().as_secs(), 5);
+        drain.finished().await;
+        assert_eq!(begin.elapsed().as_secs(), 25);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_early_when_nothing_is_open() {
+        let drain = Drain::new();
+        let begin = tokio::time::Instant::now();
+        drain.start(DrainTimes::default());
+        drain.finished().await;
+        assert_eq!(begin.elapsed().as_secs(), 5);
+    }
+}

@@ -1,0 +1,395 @@
+//! The one record that a request leaves.
+//!
+//! [`RequestInfo`] is made by the first part that needs it and travels in the extensions of the request, of the
+//! response and of the error. Access log, stats, traces and tests are formatters of it.
+//!
+//! ```
+//! use meshlib::base::{RequestInfo, ResponseFlags};
+//!
+//! let info = RequestInfo::detached();
+//! info.update(|record| record.flags |= ResponseFlags::NO_ROUTE_FOUND);
+//! assert_eq!(info.read(|record| record.flags.to_string()), "NR");
+//! ```
+
+use std::{
+    fmt,
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use tokio::time::Instant;
+
+use super::{error::ErrorKind, flags::ResponseFlags};
+
+/// What is known of the connection a request came on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// The client's address; absent on transports without one.
+    pub peer: Option<SocketAddr>,
+    /// The address the client connected to.
+    pub local: Option<SocketAddr>,
+    /// Set when the connection came through TLS.
+    pub tls: Option<TlsInfo>,
+}
+
+/// What a TLS handshake settled.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct TlsInfo {
+    /// The server name the client asked for.
+    pub server_name: Option<Arc<str>>,
+    /// The application protocol agreed on.
+    pub alpn: Option<Vec<u8>>,
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: Option<&'static str>,
+}
+
+impl ConnectionInfo {
+    /// A connection between two addresses, without TLS.
+    pub fn new(peer: Option<SocketAddr>, local: Option<SocketAddr>) -> Self {
+        Self { peer, local, tls: None }
+    }
+
+    /// The same connection after a TLS handshake.
+    #[must_use]
+    pub fn with_tls(mut self, tls: TlsInfo) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+}
+
+impl TlsInfo {
+    /// What was agreed on.
+    pub fn new(server_name: Option<Arc<str>>, alpn: Option<Vec<u8>>, version: Option<&'static str>) -> Self {
+        Self { server_name, alpn, version }
+    }
+}
+
+/// One try to have a request answered by a host.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The host's address.
+    pub host: SocketAddr,
+    /// When the host was picked.
+    pub started: Instant,
+    /// From the pick to the response's headers or the failure; absent while under way.
+    pub duration: Option<Duration>,
+    /// The response's status; absent without one.
+    pub status: Option<StatusCode>,
+    /// Why it failed; absent while under way and on success.
+    pub error: Option<ErrorKind>,
+}
+
+impl Attempt {
+    /// An attempt that begins now.
+    pub fn new(host: SocketAddr, started: Instant) -> Self {
+        Self { host, started, duration: None, status: None, error: None }
+    }
+}
+
+/// Everything that is known of a request, as far as it got.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Record {
+    /// The request's method.
+    pub method: Method,
+    /// The request's target: path and query, and the authority of an HTTP/2 request.
+    pub uri: Uri,
+    /// `:authority`, or `host`.
+    pub authority: Option<HeaderValue>,
+    /// The downstream protocol.
+    pub version: Version,
+    /// The request headers that somebody asked for; see [`FinishObserver::request_headers`].
+    pub request_headers: Vec<(HeaderName, HeaderValue)>,
+    /// The response headers that somebody asked for; see [`FinishObserver::response_headers`].
+    pub response_headers: Vec<(HeaderName, HeaderValue)>,
+    /// The name of the virtual host that matched.
+    pub virtual_host: Option<Arc<str>>,
+    /// The name of the route that matched, where it has one.
+    pub route: Option<Arc<str>>,
+    /// The name of the cluster the route chose.
+    pub cluster: Option<Arc<str>>,
+    /// Each attempt, in order.
+    pub attempts: Vec<Attempt>,
+    /// Why the request ended as it did.
+    pub flags: ResponseFlags,
+    /// The status sent to the client; absent when none was.
+    pub status: Option<StatusCode>,
+    /// The status of a gRPC response, from its headers or trailers.
+    pub grpc_status: Option<u32>,
+    /// Whether the host was picked in panic mode.
+    pub panic: bool,
+    /// Whether the health-check filter answered.
+    pub health_check: bool,
+    /// Whether this side made the response.
+    pub local_reply: bool,
+}
+
+impl Record {
+    /// A request header that was captured.
+    pub fn request_header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        find(&self.request_headers, name)
+    }
+
+    /// A response header that was captured.
+    pub fn response_header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        find(&self.response_headers, name)
+    }
+
+    /// The host of the last attempt: the one that answered, or the one that failed.
+    pub fn upstream_host(&self) -> Option<SocketAddr> {
+        self.attempts.last().map(|attempt| attempt.host)
+    }
+}
+
+fn find<'a>(headers: &'a [(HeaderName, HeaderValue)], name: &HeaderName) -> Option<&'a HeaderValue> {
+    headers.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value)
+}
+
+/// Reads a request's record once it is closed: an access log, a counter, a test.
+pub trait FinishObserver: Send + Sync {
+    /// Called once, when both directions have ended or either was dropped.
+    fn on_finish(&self, info: &RequestInfo, record: &Record);
+
+    /// The request headers that [`on_finish`](Self::on_finish) will look for.
+    fn request_headers(&self) -> &[HeaderName] {
+        &[]
+    }
+
+    /// The response headers that [`on_finish`](Self::on_finish) will look for.
+    fn response_headers(&self) -> &[HeaderName] {
+        &[]
+    }
+}
+
+/// Observers, compiled once per listener or layer and shared by its requests.
+#[derive(Clone, Default)]
+pub struct FinishObservers {
+    observers: Arc<[Arc<dyn FinishObserver>]>,
+    request_headers: Arc<[HeaderName]>,
+    response_headers: Arc<[HeaderName]>,
+}
+
+impl FinishObservers {
+    /// Compiles `observers`: the headers that any of them names are captured once.
+    pub fn new(observers: impl IntoIterator<Item = Arc<dyn FinishObserver>>) -> Self {
+        let observers: Arc<[_]> = observers.into_iter().collect();
+        let union = |of: fn(&dyn FinishObserver) -> &[HeaderName]| {
+            let mut names: Vec<HeaderName> = Vec::new();
+            for name in observers.iter().flat_map(|observer| of(observer.as_ref())) {
+                if !names.contains(name) {
+                    names.push(name.clone());
+                }
+            }
+            names.into()
+        };
+        Self {
+            request_headers: union(|observer| observer.request_headers()),
+            response_headers: union(|observer| observer.response_headers()),
+            observers,
+        }
+    }
+}
+
+impl fmt::Debug for FinishObservers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FinishObservers").field("len", &self.observers.len()).finish_non_exhaustive()
+    }
+}
+
+/// The rest of a request's upload, once response headers have arrived: pumped by whoever took it.
+pub type Upload = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The record of one request. Cloning shares it.
+#[derive(Clone)]
+pub struct RequestInfo(Arc<Shared>);
+
+struct Shared {
+    connection: Option<Arc<ConnectionInfo>>,
+    started: Instant,
+    start_time: SystemTime,
+    observers: FinishObservers,
+    bytes_received: AtomicU64,
+    bytes_sent: AtomicU64,
+    pumps_uploads: bool,
+    finished: AtomicBool,
+    upload: Mutex<Option<Upload>>,
+    record: Mutex<Record>,
+}
+
+impl RequestInfo {
+    /// A record of a request that began `started`, `start_time` by the wall clock.
+    pub fn new(
+        connection: Option<Arc<ConnectionInfo>>,
+        started: Instant,
+        start_time: SystemTime,
+        observers: FinishObservers,
+    ) -> Self {
+        Self::with_uploads(connection, started, start_time, observers, false)
+    }
+
+    /// The same, made by a server stream whose task pumps unfinished uploads itself: see [`Self::offer_upload`].
+    pub fn with_uploads(
+        connection: Option<Arc<ConnectionInfo>>,
+        started: Instant,
+        start_time: SystemTime,
+        observers: FinishObservers,
+        pumps_uploads: bool,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            connection,
+            started,
+            start_time,
+            observers,
+            bytes_received: AtomicU64::new(0),
+            bytes_sent: AtomicU64::new(0),
+            pumps_uploads,
+            finished: AtomicBool::new(false),
+            upload: Mutex::new(None),
+            record: Mutex::new(Record::default()),
+        }))
+    }
+
+    /// A record without connection or observers, for a request that an application makes.
+    pub fn detached() -> Self {
+        Self::new(None, Instant::now(), SystemTime::UNIX_EPOCH, FinishObservers::default())
+    }
+
+    /// The record in these extensions.
+    pub fn of(extensions: &http::Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    /// The connection the request came on.
+    pub fn connection(&self) -> Option<&Arc<ConnectionInfo>> {
+        self.0.connection.as_ref()
+    }
+
+    /// When the request's headers were complete.
+    pub fn started(&self) -> Instant {
+        self.0.started
+    }
+
+    /// The same by the wall clock.
+    pub fn start_time(&self) -> SystemTime {
+        self.0.start_time
+    }
+
+    /// Reads the record.
+    pub fn read<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
+        read(&self.0.record.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the record.
+    pub fn update<T>(&self, change: impl FnOnce(&mut Record) -> T) -> T {
+        change(&mut self.0.record.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The host of the last attempt.
+    pub fn upstream_host(&self) -> Option<SocketAddr> {
+        self.read(Record::upstream_host)
+    }
+
+    /// Keeps what observers want of the request's headers. Called just before they move on.
+    pub fn capture_request<B>(&self, request: &http::Request<B>) {
+        self.update(|record| {
+            record.method = request.method().clone();
+            record.uri = request.uri().clone();
+            record.version = request.version();
+            record.authority = authority(request);
+            record.request_headers.clear();
+            capture(request.headers(), &self.0.observers.request_headers, &mut record.request_headers);
+        });
+    }
+
+    /// Keeps what observers want of the response's head. Called just before it moves into the codec.
+    pub fn capture_response(&self, status: StatusCode, headers: &HeaderMap) {
+        self.update(|record| {
+            record.status = Some(status);
+            record.response_headers.clear();
+            capture(headers, &self.0.observers.response_headers, &mut record.response_headers);
+        });
+    }
+
+    /// Counts body bytes taken from the client.
+    pub fn add_bytes_received(&self, bytes: u64) {
+        self.0.bytes_received.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts body bytes handed to the downstream codec.
+    pub fn add_bytes_sent(&self, bytes: u64) {
+        self.0.bytes_sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Body bytes taken from the client so far.
+    pub fn bytes_received(&self) -> u64 {
+        self.0.bytes_received.load(Ordering::Relaxed)
+    }
+
+    /// Body bytes handed to the downstream codec so far.
+    pub fn bytes_sent(&self) -> u64 {
+        self.0.bytes_sent.load(Ordering::Relaxed)
+    }
+
+    /// Closes the record. Only the first call counts; it tells the observers.
+    pub fn finish(&self) {
+        if self.0.finished.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let record = self.0.record.lock().unwrap_or_else(PoisonError::into_inner);
+        for observer in self.0.observers.observers.iter() {
+            observer.on_finish(self, &record);
+        }
+    }
+
+    /// Hands the unfinished upload to the server stream that made this record, if it pumps uploads; otherwise gives
+    /// it back, and the caller spawns it.
+    pub fn offer_upload(&self, upload: Upload) -> Result<(), Upload> {
+        if !self.0.pumps_uploads {
+            return Err(upload);
+        }
+        *self.0.upload.lock().unwrap_or_else(PoisonError::into_inner) = Some(upload);
+        Ok(())
+    }
+
+    /// Takes the upload that was offered.
+    pub fn take_upload(&self) -> Option<Upload> {
+        self.0.upload.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+fn authority<B>(request: &http::Request<B>) -> Option<HeaderValue> {
+    match request.uri().authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => request.headers().get(http::header::HOST).cloned(),
+    }
+}
+
+fn capture(from: &HeaderMap, names: &[HeaderName], into: &mut Vec<(HeaderName, HeaderValue)>) {
+    for name in names {
+        if let Some(value) = from.get(name) {
+            into.push((name.clone(), value.clone()));
+        }
+    }
+}
+
+impl fmt::Debug for RequestInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.read(|record| {
+            f.debug_struct("RequestInfo")
+                .field("bytes_received", &self.bytes_received())
+                .field("bytes_sent", &self.bytes_sent())
+                .field("record", record)
+                .finish_non_exhaustive()
+        })
+    }
+}

@@ -1,0 +1,304 @@
+//! Everything through which meshlib reaches the world outside, in one value.
+//!
+//! Nothing in meshlib opens a socket, reads a file, asks for the wall time or draws a random number but through
+//! [`Resources`]. So two meshes fit in one process, and a whole mesh runs in memory under a paused clock. Time is
+//! [`tokio::time`] and nothing else.
+//!
+//! ```
+//! use meshlib::base::{Resources, Stats, resources::Random};
+//!
+//! # fn example(resources: Resources) {
+//! let seeded = resources.with_stats(Stats::new()).with_random(Random::seeded(7));
+//! assert_eq!(seeded.random().fork().u64(..), Random::seeded(7).fork().u64(..));
+//! # }
+//! ```
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{drain::Drain, stats::Stats};
+
+/// A boxed future, as every seam returns.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A byte stream: a socket, one end of an in-memory pipe.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
+
+/// A byte stream of any kind.
+pub type BoxIo = Box<dyn Io>;
+
+/// How connections are made and accepted: the real network, or a simulated one.
+pub trait Network: Send + Sync {
+    /// Connects to `to`. `TCP_NODELAY` is set.
+    fn connect(&self, to: SocketAddr) -> BoxFuture<io::Result<BoxIo>>;
+
+    /// Listens on `at`; port 0 picks a free one. A second listener on one port fails with `AddrInUse`.
+    fn bind(&self, at: SocketAddr) -> io::Result<Box<dyn Acceptor>>;
+}
+
+/// A bound listener.
+pub trait Acceptor: Send {
+    /// Where it listens; the real port where 0 was asked for.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+
+    /// The next connection.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>>;
+}
+
+/// A connection that was accepted but belongs to no runtime yet.
+pub struct Accepted {
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The address it connected to.
+    pub local: SocketAddr,
+    /// The socket; the worker that serves it adopts it.
+    pub socket: Box<dyn DetachedSocket>,
+}
+
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted").field("peer", &self.peer).field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+/// A socket between two runtimes.
+pub trait DetachedSocket: Send {
+    /// Registers the socket with the runtime this is called on.
+    fn adopt(self: Box<Self>) -> io::Result<BoxIo>;
+}
+
+/// One answer to one DNS question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DnsAnswer {
+    /// The name exists; it may have no address of this family.
+    Addresses {
+        /// The addresses.
+        addresses: Vec<IpAddr>,
+        /// How long the answer is valid: the smallest TTL of its records.
+        ttl: Duration,
+    },
+    /// The name does not exist (NXDOMAIN).
+    NoSuchName,
+}
+
+/// The address family of a DNS question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AddressFamily {
+    /// A records.
+    V4,
+    /// AAAA records.
+    V6,
+}
+
+/// Asks DNS questions. An error is a failure to get an answer (SERVFAIL, time out), never "no such name".
+pub trait Resolve: Send + Sync {
+    /// The addresses of `name` in one family, without a cache.
+    fn resolve(&self, name: &str, family: AddressFamily) -> BoxFuture<io::Result<DnsAnswer>>;
+}
+
+/// The time of day, for log lines and certificates. Never for durations.
+pub trait WallClock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> SystemTime;
+}
+
+/// The clock of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl WallClock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// Files: configuration, certificates, keys.
+pub trait Files: Send + Sync {
+    /// The whole content of a file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// A number that differs whenever the file that `path` leads to, through whatever links, may have other content.
+    fn fingerprint(&self, path: &Path) -> io::Result<u64>;
+}
+
+/// The files of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemFiles;
+
+impl Files for SystemFiles {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn fingerprint(&self, path: &Path) -> io::Result<u64> {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        // A Kubernetes volume swaps the `..data` link: the resolved path changes though size and time may not.
+        let resolved = path.canonicalize()?;
+        let metadata = resolved.metadata()?;
+        let mut hasher = DefaultHasher::new();
+        resolved.hash(&mut hasher);
+        metadata.len().hash(&mut hasher);
+        metadata.modified()?.hash(&mut hasher);
+        #[cfg(unix)]
+        std::os::unix::fs::MetadataExt::ino(&metadata).hash(&mut hasher);
+        Ok(hasher.finish())
+    }
+}
+
+/// Where finished log lines go.
+pub trait LogSink: Send + Sync {
+    /// Takes a batch of whole lines; never waits. `false` when it had no room: the caller counts the lines as dropped.
+    fn write(&self, lines: Bytes) -> bool;
+}
+
+/// Opens log sinks by the path that a configuration names.
+pub trait LogSinks: Send + Sync {
+    /// The sink of `path`; one path has one sink, however often it is opened.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogSink>>;
+}
+
+/// Randomness from one seed. Cloning shares the sequence.
+#[derive(Clone, Debug)]
+pub struct Random(Arc<Mutex<fastrand::Rng>>);
+
+impl Random {
+    /// Seeded by the operating system.
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(fastrand::Rng::new())))
+    }
+
+    /// The same sequence for the same seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
+    }
+
+    /// A generator of one's own, so that drawing needs no lock.
+    pub fn fork(&self) -> fastrand::Rng {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fork()
+    }
+}
+
+impl Default for Random {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How connections are spread over threads.
+#[derive(Clone, Debug, Default)]
+pub enum Workers {
+    /// Everything runs on the runtime that the server was started on.
+    #[default]
+    Ambient,
+    /// Connections are handed to these runtimes, each one worker.
+    Runtimes(Vec<tokio::runtime::Handle>),
+}
+
+/// The network, the resolver, clocks, files, log sinks, randomness, stats, drain and workers of one mesh.
+#[derive(Clone)]
+pub struct Resources(Arc<Seams>);
+
+#[derive(Clone)]
+struct Seams {
+    network: Arc<dyn Network>,
+    resolver: Arc<dyn Resolve>,
+    wall_clock: Arc<dyn WallClock>,
+    files: Arc<dyn Files>,
+    log_sinks: Arc<dyn LogSinks>,
+    random: Random,
+    stats: Stats,
+    drain: Drain,
+    workers: Workers,
+    #[cfg(feature = "tls")]
+    crypto_provider: Arc<rustls::crypto::CryptoProvider>,
+}
+
+macro_rules! seams {
+    ($($(#[$doc:meta])* $name:ident / $with:ident: $of:ty;)*) => {
+        impl Resources {
+            $(
+                $(#[$doc])*
+                pub fn $name(&self) -> &$of {
+                    &self.0.$name
+                }
+
+                #[doc = concat!("These resources with another `", stringify!($name), "`.")]
+                #[must_use]
+                pub fn $with(mut self, $name: $of) -> Self {
+                    Arc::make_mut(&mut self.0).$name = $name;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+seams! {
+    /// Connections, made and accepted.
+    network / with_network: Arc<dyn Network>;
+    /// DNS.
+    resolver / with_resolver: Arc<dyn Resolve>;
+    /// The time of day.
+    wall_clock / with_wall_clock: Arc<dyn WallClock>;
+    /// Files and their changes.
+    files / with_files: Arc<dyn Files>;
+    /// Access logs.
+    log_sinks / with_log_sinks: Arc<dyn LogSinks>;
+    /// Random numbers.
+    random / with_random: Random;
+    /// The stats registry.
+    stats / with_stats: Stats;
+    /// The drain that listeners and health filters follow.
+    drain / with_drain: Drain;
+    /// The threads that serve connections.
+    workers / with_workers: Workers;
+}
+
+#[cfg(feature = "tls")]
+seams! {
+    /// The cryptography of TLS; never installed globally.
+    crypto_provider / with_crypto_provider: Arc<rustls::crypto::CryptoProvider>;
+}
+
+impl Resources {
+    /// Resources over this network, resolver and log sinks; the rest is the operating system's, or new and empty.
+    pub fn new(network: Arc<dyn Network>, resolver: Arc<dyn Resolve>, log_sinks: Arc<dyn LogSinks>) -> Self {
+        Self(Arc::new(Seams {
+            network,
+            resolver,
+            wall_clock: Arc::new(SystemClock),
+            files: Arc::new(SystemFiles),
+            log_sinks,
+            random: Random::new(),
+            stats: Stats::new(),
+            drain: Drain::new(),
+            workers: Workers::Ambient,
+            #[cfg(feature = "tls")]
+            crypto_provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+        }))
+    }
+}
+
+impl fmt::Debug for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resources")
+            .field("random", &self.0.random)
+            .field("stats", &self.0.stats)
+            .field("drain", &self.0.drain)
+            .field("workers", &self.0.workers)
+            .finish_non_exhaustive()
+    }
+}

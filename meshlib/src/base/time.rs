@@ -1,0 +1,105 @@
+//! Timers that cost nothing until they are needed.
+//!
+//! A [`Deadline`] registers with the runtime only when it is first polled while still in the future; an
+//! [`IdleTimer`] is never re-registered by activity: it looks at the last activity when it fires.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! use std::time::Duration;
+//! use meshlib::base::time::Deadline;
+//!
+//! let deadline = Deadline::after(Duration::from_secs(15));
+//! deadline.await; // under a paused clock: at once
+//! # }
+//! ```
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep};
+
+/// A point in time that can be awaited.
+#[derive(Debug)]
+pub struct Deadline {
+    at: Instant,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    /// A deadline at `at`.
+    pub fn at(at: Instant) -> Self {
+        Self { at, sleep: None }
+    }
+
+    /// A deadline `after` now.
+    pub fn after(after: Duration) -> Self {
+        Self::at(Instant::now() + after)
+    }
+
+    /// When it is due.
+    pub fn instant(&self) -> Instant {
+        self.at
+    }
+}
+
+impl Future for Deadline {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let at = self.at;
+        self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at))).as_mut().poll(cx)
+    }
+}
+
+/// Fires once nothing has happened for its whole duration.
+#[derive(Debug)]
+pub struct IdleTimer {
+    after: Duration,
+    active: Instant,
+    deadline: Deadline,
+}
+
+impl IdleTimer {
+    /// A timer that begins now.
+    pub fn new(after: Duration) -> Self {
+        let active = Instant::now();
+        Self { after, active, deadline: Deadline::at(active + after) }
+    }
+
+    /// Notes activity. Costs one look at the clock.
+    pub fn touch(&mut self) {
+        self.active = Instant::now();
+    }
+
+    /// Ready once the last activity is a whole duration ago.
+    pub fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            std::task::ready!(Pin::new(&mut self.deadline).poll(cx));
+            let due = self.active + self.after;
+            if due <= self.deadline.instant() {
+                return Poll::Ready(());
+            }
+            self.deadline = Deadline::at(due);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_timer_counts_from_the_last_activity() {
+        let begin = Instant::now();
+        let mut timer = IdleTimer::new(Duration::from_secs(10));
+        tokio::time::advance(Duration::from_secs(9)).await;
+        timer.touch();
+        std::future::poll_fn(|cx| timer.poll_idle(cx)).await;
+        assert_eq!(begin.elapsed().as_secs(), 19);
+    }
+}

@@ -1,0 +1,70 @@
+//! Load balancers: which host takes a request.
+
+mod round_robin;
+
+use std::{fmt, sync::Arc};
+
+pub use self::round_robin::RoundRobin;
+
+use super::host_set::HostSet;
+
+/// A policy: makes one [`Picker`] for each data path, so that picking needs no lock shared by workers.
+pub trait LoadBalancer: Send + Sync + fmt::Debug {
+    /// Envoy's name of the policy, `ROUND_ROBIN` for example; two policies of one name are the same configuration.
+    fn name(&self) -> &str;
+
+    /// A picker that draws from `rng`.
+    fn picker(&self, rng: fastrand::Rng) -> Box<dyn Picker>;
+}
+
+/// A load balancing policy as a configuration value: round robin by default.
+#[derive(Clone, Debug)]
+pub struct LbPolicy(Arc<dyn LoadBalancer>);
+
+impl LbPolicy {
+    /// Any policy, an application's own included.
+    pub fn new(load_balancer: impl LoadBalancer + 'static) -> Self {
+        Self(Arc::new(load_balancer))
+    }
+
+    /// A picker of this policy that draws from `rng`.
+    pub fn picker(&self, rng: fastrand::Rng) -> Box<dyn Picker> {
+        self.0.picker(rng)
+    }
+
+    /// The policy's name.
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+}
+
+impl Default for LbPolicy {
+    fn default() -> Self {
+        Self::new(RoundRobin)
+    }
+}
+
+impl PartialEq for LbPolicy {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+/// Picks hosts for one data path.
+pub trait Picker: Send + fmt::Debug {
+    /// A new host set was published; called before the first pick from it.
+    fn update(&mut self, hosts: &HostSet);
+
+    /// The index, in [`HostSet::hosts`], of the host that takes this request; `None` when none may.
+    fn pick(&mut self, hosts: &HostSet, request: &PickContext<'_>) -> Option<usize>;
+}
+
+/// What a picker may look at.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct PickContext<'a> {
+    /// Hosts that this request has already been tried on, by index; avoided while others are eligible.
+    pub tried: &'a [usize],
+    /// The request's headers.
+    pub headers: Option<&'a http::HeaderMap>,
+}

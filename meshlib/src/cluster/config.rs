@@ -1,0 +1,206 @@
+//! What a cluster is told: plain values, compared and cloned, read from a file or set by a builder.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use super::balance::LbPolicy;
+
+/// One cluster (Envoy's `Cluster`).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ClusterConfig {
+    /// The name: in routes, in stats, and the `:authority` of gRPC health checks.
+    pub name: Arc<str>,
+    /// Where endpoints come from.
+    pub discovery: DiscoveryConfig,
+    /// How long a connection may take, TLS included. Default 5 s (`connect_timeout`).
+    pub connect_timeout: Duration,
+    /// What is spoken to the hosts. Default HTTP/1.1.
+    pub protocol: UpstreamProtocol,
+    /// How a host is picked. Default round robin (`lb_policy`).
+    pub lb_policy: LbPolicy,
+    /// Active health checks. Default none.
+    pub health_checks: Vec<HealthCheckConfig>,
+    /// Limits. Defaults 1024 / 1024 / 1024 / 3.
+    pub circuit_breakers: CircuitBreakersConfig,
+    /// Below this percentage of healthy hosts, health is ignored (`healthy_panic_threshold`). Default 50; 0 disables.
+    pub panic_threshold: f64,
+    /// Whether a host that discovery dropped goes at once, healthy or not (`ignore_health_on_host_removal`).
+    pub ignore_health_on_host_removal: bool,
+    /// Whether a failed connect moves on to the next host within the same pick. Off for Envoy files, on for builders.
+    pub connect_failover: bool,
+    /// How long first calls wait for the first resolution and the first checks. Default 5 s.
+    pub warm_up: Duration,
+    /// How long a pooled connection may be idle. Default 1 h (`idle_timeout`).
+    pub idle_timeout: Duration,
+}
+
+impl ClusterConfig {
+    /// A cluster of this name and discovery, everything else at Envoy's defaults.
+    pub fn new(name: impl Into<Arc<str>>, discovery: DiscoveryConfig) -> Self {
+        Self {
+            name: name.into(),
+            discovery,
+            connect_timeout: Duration::from_secs(5),
+            protocol: UpstreamProtocol::Http1,
+            lb_policy: LbPolicy::default(),
+            health_checks: Vec::new(),
+            circuit_breakers: CircuitBreakersConfig::default(),
+            panic_threshold: 50.0,
+            ignore_health_on_host_removal: false,
+            connect_failover: false,
+            warm_up: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// Where endpoints come from.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum DiscoveryConfig {
+    /// These addresses (`STATIC`).
+    Static(Vec<StaticEndpoint>),
+    /// Every address of these names (`STRICT_DNS`).
+    StrictDns(StrictDnsConfig),
+}
+
+/// A fixed endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StaticEndpoint {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Its share of picks relative to the others'. Default 1 (`load_balancing_weight`).
+    pub weight: u32,
+}
+
+/// Names that are resolved over and over; each address is a host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StrictDnsConfig {
+    /// The names.
+    pub endpoints: Vec<DnsEndpoint>,
+    /// How often a name is resolved. Default 5 s (`dns_refresh_rate`).
+    pub refresh_rate: Duration,
+    /// Whether the records' own TTL is the interval (`respect_dns_ttl`); a TTL of 0 falls back to `refresh_rate`.
+    pub respect_ttl: bool,
+    /// The back-off after failures: base and maximum (`dns_failure_refresh_rate`); without it `refresh_rate` goes on.
+    pub failure_refresh: Option<(Duration, Duration)>,
+    /// Which addresses are asked for. Default [`DnsLookupFamily::Auto`].
+    pub lookup_family: DnsLookupFamily,
+}
+
+impl StrictDnsConfig {
+    /// These names, at Envoy's defaults.
+    pub fn new(endpoints: Vec<DnsEndpoint>) -> Self {
+        Self {
+            endpoints,
+            refresh_rate: Duration::from_secs(5),
+            respect_ttl: false,
+            failure_refresh: None,
+            lookup_family: DnsLookupFamily::Auto,
+        }
+    }
+}
+
+/// A name whose addresses are endpoints.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DnsEndpoint {
+    /// The name.
+    pub host: Arc<str>,
+    /// The port of every address.
+    pub port: u16,
+    /// The weight of every address. Default 1.
+    pub weight: u32,
+}
+
+/// Which address families are asked for (Envoy's `DnsLookupFamily`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DnsLookupFamily {
+    /// AAAA; A only if AAAA gave nothing.
+    #[default]
+    Auto,
+    /// A only.
+    V4Only,
+    /// AAAA only.
+    V6Only,
+    /// A; AAAA only if A gave nothing.
+    V4Preferred,
+    /// Both.
+    All,
+}
+
+/// What is spoken to a cluster's hosts.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1, one request at a time on a connection.
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    Http2(crate::http::options::Http2Options),
+}
+
+/// Limits of a cluster (`circuit_breakers.thresholds`, default priority).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CircuitBreakersConfig {
+    /// Connections, all workers together.
+    pub max_connections: u32,
+    /// Requests that wait for a connection.
+    pub max_pending_requests: u32,
+    /// Requests under way.
+    pub max_requests: u32,
+    /// Retries under way.
+    pub max_retries: u32,
+}
+
+impl Default for CircuitBreakersConfig {
+    fn default() -> Self {
+        Self { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024, max_retries: 3 }
+    }
+}
+
+/// One active health check (`health_checks`).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct HealthCheckConfig {
+    /// How long one check may take.
+    pub timeout: Duration,
+    /// From the end of one check to the start of the next.
+    pub interval: Duration,
+    /// The interval while no connection was ever made to the cluster. Default 60 s (`no_traffic_interval`).
+    pub no_traffic_interval: Duration,
+    /// Consecutive network failures that make a host unhealthy.
+    pub unhealthy_threshold: u32,
+    /// Consecutive successes that make an unhealthy host healthy; its very first success suffices.
+    pub healthy_threshold: u32,
+    /// Whether one connection serves many checks. Default true.
+    pub reuse_connection: bool,
+    /// What is asked.
+    pub check: HealthCheckKind,
+}
+
+impl HealthCheckConfig {
+    /// A gRPC check of the whole server.
+    pub fn grpc(timeout: Duration, interval: Duration, unhealthy_threshold: u32, healthy_threshold: u32) -> Self {
+        Self {
+            timeout,
+            interval,
+            no_traffic_interval: Duration::from_secs(60),
+            unhealthy_threshold,
+            healthy_threshold,
+            reuse_connection: true,
+            check: HealthCheckKind::Grpc { service_name: String::new(), authority: None },
+        }
+    }
+}
+
+/// What a health check asks.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum HealthCheckKind {
+    /// `grpc.health.v1.Health/Check` (`grpc_health_check`).
+    Grpc {
+        /// The service; empty for the whole server.
+        service_name: String,
+        /// The `:authority`; the cluster's name when absent.
+        authority: Option<String>,
+    },
+}

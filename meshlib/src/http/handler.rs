@@ -1,0 +1,29 @@
+//! What a downstream codec hands its requests to.
+//!
+//! The HTTP connection manager is the handler of a proxy. A codec drives a stream so:
+//!
+//! 1. [`Handler::begin`] when a request's head is complete: the stream's record;
+//! 2. [`Handler::call`], or [`Handler::refuse`] for what the codec itself will not let through;
+//! 3. counting body bytes into the record as they are taken from and handed to the connection, and
+//!    [`RequestInfo::finish`] once the response is complete or either side is gone, in which case the codec adds
+//!    [`ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION`](crate::base::ResponseFlags) first.
+
+use std::sync::Arc;
+
+use http::{Request, Response, request};
+
+use super::body::Body;
+use crate::base::{ConnectionInfo, Error, RequestInfo};
+
+/// Answers every request of a connection; its failures have already become responses.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// The record of a request that has just arrived. `pumps_uploads` says that the codec's stream takes over an
+    /// upload that is unfinished when the response begins ([`RequestInfo::offer_upload`]).
+    fn begin(&self, connection: &Arc<ConnectionInfo>, pumps_uploads: bool) -> RequestInfo;
+
+    /// Answers a request. Dropping the future cancels it.
+    fn call(&self, request: Request<Body>, info: RequestInfo) -> impl Future<Output = Response<Body>> + Send;
+
+    /// The answer to a request that the codec refuses, recorded as such.
+    fn refuse(&self, request: Option<&request::Parts>, error: Error, info: &RequestInfo) -> Response<Body>;
+}

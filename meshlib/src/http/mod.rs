@@ -1,0 +1,17 @@
+//! Floor 2: HTTP, both ways.
+//!
+//! One [`Body`](body::Body) for everything that passes through, one way to erase a service
+//! ([`ArcService`](service::ArcService)), the codecs behind their seams, and the rules of gRPC and of headers that a
+//! proxy keeps.
+
+pub mod body;
+#[cfg(feature = "proxy")]
+pub mod handler;
+pub mod header_match;
+pub mod options;
+pub mod service;
+
+pub use self::{
+    body::Body,
+    service::{ArcService, Failed, HttpService, ResponseFuture},
+};

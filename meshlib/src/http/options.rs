@@ -1,0 +1,79 @@
+//! The settings of connections: windows, limits, times. Plain values.
+
+use std::time::Duration;
+
+/// HTTP/2 settings of one side (Envoy's `Http2ProtocolOptions`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Http2Options {
+    /// Bytes that one stream may have in flight towards us. Default 256 KiB (`initial_stream_window_size`).
+    pub initial_stream_window_size: u32,
+    /// Bytes that one connection may have in flight towards us (`initial_connection_window_size`). Default 4 MiB
+    /// downstream, 16 MiB upstream.
+    pub initial_connection_window_size: u32,
+    /// Streams that the peer may open at once, or that we open at once upstream. Default 1024.
+    pub max_concurrent_streams: u32,
+}
+
+impl Http2Options {
+    /// The defaults of connections from clients.
+    pub const fn downstream() -> Self {
+        Self {
+            initial_stream_window_size: 256 << 10,
+            initial_connection_window_size: 4 << 20,
+            max_concurrent_streams: 1024,
+        }
+    }
+
+    /// The defaults of connections to hosts.
+    pub const fn upstream() -> Self {
+        Self { initial_connection_window_size: 16 << 20, ..Self::downstream() }
+    }
+}
+
+/// Limits and times of a downstream connection.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ServerOptions {
+    /// HTTP/2 settings.
+    pub http2: Http2Options,
+    /// Which codec serves the connection. Default [`CodecType::Auto`].
+    pub codec: CodecType,
+    /// The largest request head, in bytes; beyond it 431. Default 60 KiB (`max_request_headers_kb`).
+    pub max_request_headers_bytes: u32,
+    /// The most request header fields, cookie crumbs counted; beyond it 431. Default 100 (`max_headers_count`).
+    pub max_request_headers_count: usize,
+    /// From accepting to the first byte, then to a complete HTTP/2 preface; also the request headers' own time on
+    /// HTTP/1 (408). Default 10 s.
+    pub request_headers_timeout: Duration,
+    /// How long a stream may stand still. Default 5 min (`stream_idle_timeout`); zero disables.
+    pub stream_idle_timeout: Duration,
+    /// How long a connection may be without a stream. Default 1 h (`idle_timeout`); zero disables.
+    pub idle_timeout: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            http2: Http2Options::downstream(),
+            codec: CodecType::Auto,
+            max_request_headers_bytes: 60 << 10,
+            max_request_headers_count: 100,
+            request_headers_timeout: Duration::from_secs(10),
+            stream_idle_timeout: Duration::from_secs(300),
+            idle_timeout: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// Which codec serves a connection (`codec_type`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CodecType {
+    /// By ALPN, otherwise by the connection's first bytes.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+}

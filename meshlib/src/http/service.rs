@@ -1,0 +1,119 @@
+//! A service erased once, behind an `Arc`, where heterogeneity begins: the configured filter chain, a route's target.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! use http::{Request, Response};
+//! use meshlib::http::{ArcService, Body};
+//! use tower::{ServiceExt, service_fn};
+//!
+//! let hello = ArcService::new(service_fn(|_request: Request<Body>| async {
+//!     Ok::<_, std::io::Error>(Response::new(Body::from("hello")))
+//! }));
+//! let response = hello.oneshot(Request::new(Body::empty())).await.unwrap();
+//! assert_eq!(response.status(), 200);
+//! # }
+//! ```
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tower::util::ServiceExt;
+use tower_service::Service;
+
+use super::body::Body;
+use crate::base::{BoxError, Error};
+
+/// The boxed future of an erased service.
+pub type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Error>> + Send>>;
+
+/// A service called by reference: always ready, refusing by an error instead of waiting.
+pub trait HttpService: Send + Sync {
+    /// Answers one request.
+    fn call(&self, request: Request<Body>) -> ResponseFuture;
+}
+
+/// A request that was not answered.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: Error,
+    /// The request as it was, where it can be sent again: nothing of it was processed, and all of it is still there.
+    pub request: Option<Request<Body>>,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, request: None }
+    }
+}
+
+/// An [`HttpService`] that is shared, not cloned.
+#[derive(Clone)]
+pub struct ArcService(Arc<dyn HttpService>);
+
+impl ArcService {
+    /// Erases a tower service. Each call clones it and drives it through `oneshot`.
+    pub fn new<S, B>(service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self(Arc::new(Erased(service)))
+    }
+
+    /// Erases a service that is already called by reference.
+    pub fn from_http_service(service: impl HttpService + 'static) -> Self {
+        Self(Arc::new(service))
+    }
+
+    /// Answers one request.
+    pub fn call(&self, request: Request<Body>) -> ResponseFuture {
+        self.0.call(request)
+    }
+}
+
+impl Service<Request<Body>> for ArcService {
+    type Response = Response<Body>;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> ResponseFuture {
+        self.0.call(request)
+    }
+}
+
+impl fmt::Debug for ArcService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ArcService")
+    }
+}
+
+struct Erased<S>(S);
+
+impl<S, B> HttpService for Erased<S>
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn call(&self, request: Request<Body>) -> ResponseFuture {
+        let response = self.0.clone().oneshot(request);
+        Box::pin(async move { response.await.map(|response| response.map(Body::new)).map_err(Error::from_boxed) })
+    }
+}

@@ -1,0 +1,217 @@
+//! What a proxy is told: plain values, compared and cloned, read from a file or set by a builder.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use crate::{
+    cluster::config::ClusterConfig,
+    http::{header_match::HeaderMatch, options::ServerOptions},
+    route::config::RouteTableConfig,
+};
+
+/// Everything one process serves (Envoy's `Bootstrap`).
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct MeshConfig {
+    /// Where requests come in.
+    pub listeners: Vec<ListenerConfig>,
+    /// Where they go.
+    pub clusters: Vec<ClusterConfig>,
+    /// The admin interface; none unless configured.
+    pub admin: Option<AdminConfig>,
+    /// What this process calls itself.
+    pub node: NodeConfig,
+}
+
+/// What a process calls itself (Envoy's `Node`).
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct NodeConfig {
+    /// The node's id.
+    pub id: String,
+    /// The node's cluster; the health-check filter names it in `x-envoy-upstream-healthchecked-cluster`.
+    pub cluster: String,
+}
+
+/// The admin interface (Envoy's `Admin`).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct AdminConfig {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its access logs.
+    pub access_logs: Vec<AccessLogConfig>,
+}
+
+impl AdminConfig {
+    /// An admin interface without access log.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, access_logs: Vec::new() }
+    }
+}
+
+/// One listener (Envoy's `Listener`).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ListenerConfig {
+    /// Its name; its address where it has none.
+    pub name: Arc<str>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The first chain whose conditions hold serves a connection. In this version each has none, so the first does.
+    pub filter_chains: Vec<FilterChainConfig>,
+}
+
+impl ListenerConfig {
+    /// A listener with one filter chain, named by its address.
+    pub fn new(address: SocketAddr, filter_chain: FilterChainConfig) -> Self {
+        Self { name: address.to_string().into(), address, filter_chains: vec![filter_chain] }
+    }
+}
+
+/// What happens to a listener's connections (Envoy's `FilterChain`).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FilterChainConfig {
+    /// TLS; none means plain text.
+    pub tls: Option<DownstreamTlsConfig>,
+    /// The HTTP connection manager, the chain's only and terminal filter.
+    pub http: HttpConnectionManagerConfig,
+}
+
+impl FilterChainConfig {
+    /// Plain text.
+    pub fn plain(http: HttpConnectionManagerConfig) -> Self {
+        Self { tls: None, http }
+    }
+
+    /// Behind TLS.
+    pub fn tls(tls: DownstreamTlsConfig, http: HttpConnectionManagerConfig) -> Self {
+        Self { tls: Some(tls), http }
+    }
+}
+
+/// TLS towards clients (Envoy's `DownstreamTlsContext`).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DownstreamTlsConfig {
+    /// Certificates with their keys, one for each kind of key or server name.
+    pub certificates: Vec<CertificateConfig>,
+    /// Protocols offered by ALPN. `None`, as when a file is silent: `h2` and `http/1.1`.
+    pub alpn: Option<Vec<String>>,
+}
+
+impl DownstreamTlsConfig {
+    /// These certificates, with the default protocols.
+    pub fn new(certificates: Vec<CertificateConfig>) -> Self {
+        Self { certificates, alpn: None }
+    }
+}
+
+/// A certificate chain and its private key (Envoy's `TlsCertificate`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct CertificateConfig {
+    /// The chain, PEM, the server's own certificate first.
+    pub certificate_chain: DataSource,
+    /// The key, PEM: PKCS#8, PKCS#1 or SEC1.
+    pub private_key: DataSource,
+}
+
+/// Where bytes come from (Envoy's `DataSource`).
+#[derive(Clone, PartialEq, Eq)]
+pub enum DataSource {
+    /// A file; watched, and read again when it changes.
+    File(PathBuf),
+    /// The bytes themselves.
+    Inline(Arc<[u8]>),
+}
+
+impl std::fmt::Debug for DataSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.fmt(f),
+            // It may be a private key.
+            Self::Inline(bytes) => write!(f, "<{} bytes inline>", bytes.len()),
+        }
+    }
+}
+
+/// Where access log lines go, and what they say (Envoy's `FileAccessLog`).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct AccessLogConfig {
+    /// The file. `/dev/stdout` and `/dev/stderr` mean descriptors 1 and 2, whatever they are.
+    pub path: PathBuf,
+    /// The format string; `None` is Envoy's default format.
+    pub format: Option<String>,
+}
+
+impl AccessLogConfig {
+    /// Envoy's default format into this file.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), format: None }
+    }
+}
+
+/// HTTP on a listener (Envoy's `HttpConnectionManager`).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct HttpConnectionManagerConfig {
+    /// The prefix of its stats: `http.<stat_prefix>.`.
+    pub stat_prefix: Arc<str>,
+    /// The routes.
+    pub routes: RouteTableConfig,
+    /// The filters before the router, in the order in which requests meet them.
+    pub http_filters: Vec<HttpFilterConfig>,
+    /// The access logs.
+    pub access_logs: Vec<AccessLogConfig>,
+    /// The value of `server`. Default `envoy`.
+    pub server_name: String,
+    /// Whether the peer's address is the client's and is appended to `x-forwarded-for`. Default false.
+    pub use_remote_address: bool,
+    /// How many trusted proxies stand before this one (`xff_num_trusted_hops`). Default 0.
+    pub xff_num_trusted_hops: u32,
+    /// Whether a missing `x-request-id` is made. Default true (`generate_request_id`).
+    pub generate_request_id: bool,
+    /// Limits and times of the connections.
+    pub server: ServerOptions,
+}
+
+impl HttpConnectionManagerConfig {
+    /// These routes, everything else at its default.
+    pub fn new(stat_prefix: impl Into<Arc<str>>, routes: RouteTableConfig) -> Self {
+        Self {
+            stat_prefix: stat_prefix.into(),
+            routes,
+            http_filters: Vec::new(),
+            access_logs: Vec::new(),
+            server_name: "envoy".to_owned(),
+            use_remote_address: false,
+            xff_num_trusted_hops: 0,
+            generate_request_id: true,
+            server: ServerOptions::default(),
+        }
+    }
+}
+
+/// A filter of the chain before the router.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum HttpFilterConfig {
+    /// Answers health checks of this process (`envoy.filters.http.health_check`).
+    HealthCheck(HealthCheckFilterConfig),
+}
+
+/// The health-check filter (Envoy's `HealthCheck` filter), not in pass-through mode.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct HealthCheckFilterConfig {
+    /// A request is a health check if all of these hold.
+    pub headers: Vec<HeaderMatch>,
+}
+
+impl HealthCheckFilterConfig {
+    /// Requests for which all of these hold.
+    pub fn new(headers: Vec<HeaderMatch>) -> Self {
+        Self { headers }
+    }
+}

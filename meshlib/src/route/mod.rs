@@ -1,0 +1,3 @@
+//! Floor 5: routes. Virtual hosts, ordered routes, the first match wins.
+
+pub mod config;
