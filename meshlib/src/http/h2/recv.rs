@@ -51,8 +51,11 @@ impl RecvBody {
             // It fails only for more than was received.
             let _ = self.stream.flow_control().release_capacity(unreleased);
         }
-        if let Some(data) = ready!(self.stream.poll_data(cx)) {
-            return Poll::Ready(Some(self.data(data)));
+        while let Some(data) = ready!(self.stream.poll_data(cx)) {
+            // An empty frame carries END_STREAM, which the next turn of the loop finds.
+            if !matches!(&data, Ok(data) if data.is_empty()) {
+                return Poll::Ready(Some(self.data(data)));
+            }
         }
         let trailers = ready!(self.stream.poll_trailers(cx));
         self.ended = true;
