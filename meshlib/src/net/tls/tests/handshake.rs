@@ -62,13 +62,14 @@ async fn tls_1_2_is_served() {
     assert_eq!(stats.counter_value("listener.l.ssl.versions.TLSv1.2"), Some(1));
 }
 
-/// A ClientHello as an old client writes it: no extensions at all.
+/// A ClientHello as an old client writes it, with the one extension that rustls insists on.
 fn old_client_hello(minor_version: u8) -> Vec<u8> {
     let mut hello = vec![3, minor_version];
     hello.extend([7; 32]); // random
     hello.push(0); // no session
     hello.extend([0, 4, 0xc0, 0x13, 0xc0, 0x14]); // ECDHE with RSA and AES-CBC
     hello.extend([1, 0]); // no compression
+    hello.extend([0, 8, 0, 13, 0, 4, 0, 2, 4, 3]); // signature_algorithms: ECDSA with P-256 and SHA-256
     let mut record = vec![22, 3, 1, 0, hello.len() as u8 + 4, 1, 0, 0, hello.len() as u8];
     record.extend(hello);
     record
@@ -229,11 +230,23 @@ async fn a_cut_is_not_taken_for_an_end() {
             if clean {
                 stream.shutdown().await.unwrap();
             }
+            stream
         };
-        let (server, ()) = tokio::join!(acceptor.accept(theirs), client);
+        let (server, client) = tokio::join!(acceptor.accept(theirs), client);
+        drop(client);
         let mut read = Vec::new();
         let end = server.unwrap().0.read_to_end(&mut read).await;
         assert_eq!(read, b"some");
         assert_eq!(end.is_ok(), clean);
     }
+}
+
+#[tokio::test]
+async fn a_handshake_can_be_spawned_and_is_small_enough_to() {
+    fn size_of_send<T: Send>(_: &T) -> usize {
+        size_of::<T>()
+    }
+    let (acceptor, _) = one();
+    let size = size_of_send(&acceptor.accept(tokio::io::duplex(1024).0));
+    assert!((1..6 << 10).contains(&size), "{size}");
 }

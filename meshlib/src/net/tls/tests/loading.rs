@@ -97,7 +97,7 @@ fn errors_name_the_files() {
     let folder = tempfile::tempdir().unwrap();
     let [chain, key] = ["tls.crt", "tls.key"].map(|name| folder.path().join(name));
     let pair = CertificateConfig::files(&chain, &key);
-    let load = || CertificateStore::load(&[pair.clone()], Arc::new(SystemFiles), &provider());
+    let load = || CertificateStore::load(std::slice::from_ref(&pair), Arc::new(SystemFiles), &provider());
 
     let missing = load().unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::Io);
