@@ -6,5 +6,9 @@ pub mod cluster;
 pub mod discovery;
 pub mod http;
 #[cfg(feature = "proxy")]
+pub mod net;
+#[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod route;
+#[cfg(feature = "testkit")]
+pub mod testkit;
