@@ -10,3 +10,5 @@ pub mod net;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod route;
+#[cfg(feature = "testkit")]
+pub mod testkit;

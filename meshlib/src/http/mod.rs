@@ -6,11 +6,15 @@
 
 pub mod body;
 #[cfg(feature = "proxy")]
+pub mod h1;
+#[cfg(feature = "proxy")]
 pub mod h2;
 #[cfg(feature = "proxy")]
 pub mod handler;
 pub mod header_match;
 pub mod options;
+#[cfg(feature = "proxy")]
+pub mod serve;
 pub mod service;
 
 pub use self::{
