@@ -56,10 +56,9 @@ mod tests {
         let mut table = Table::new([("pod", Align::Left), ("calls", Align::Right), ("note", Align::Left)]);
         table.row(["pod-1".into(), "7".into(), "ä".into(), "too many".into()]);
         table.row(["a-longer-name".into(), "123456".into()]);
-        assert_eq!(table.lines(), [
-            "pod             calls  note",
-            "pod-1               7  ä",
-            "a-longer-name  123456",
-        ]);
+        assert_eq!(
+            table.lines(),
+            ["pod             calls  note", "pod-1               7  ä", "a-longer-name  123456",]
+        );
     }
 }
