@@ -110,7 +110,7 @@ fn status(cluster: &AdminCluster) -> Json {
     let hosts: Vec<Json> = set.hosts().iter().map(|host| host_status(host)).collect();
     let thresholds = cluster.thresholds().into_iter().map(|(priority, breakers)| {
         let mut members = if priority == "high" { vec![("priority", Json::text("HIGH"))] } else { Vec::new() };
-        members.extend(limits(breakers).map(|(limit, value)| (limit, Json::whole(value))));
+        members.extend(limits(&breakers).map(|(limit, value)| (limit, Json::whole(value))));
         Json::Object(members)
     });
     let thresholds = thresholds.collect();

@@ -15,6 +15,7 @@ const RESPONSE_CODE: &str = "envoy_response_code";
 const RESPONSE_CODE_CLASS: &str = "envoy_response_code_class";
 const CONNECTION_MANAGER: &str = "envoy_http_conn_manager_prefix";
 const CLUSTER: &str = "envoy_cluster_name";
+const WORKER: &str = "envoy_worker_id";
 const LISTENER: &str = "envoy_listener_address";
 
 /// Takes a stat's name apart.
@@ -24,6 +25,10 @@ pub(super) fn extract(name: &str) -> Tagged<'_> {
         Some(("cluster", rest)) => format!("cluster.{}{suffix}", label(CLUSTER, rest, &mut labels)),
         Some(("http", rest)) => format!("http.{}{suffix}", label(CONNECTION_MANAGER, rest, &mut labels)),
         Some(("listener", rest)) => listener(rest, suffix, &mut labels),
+        Some(("server", rest)) => {
+            let (scope, rest) = worker(rest, &mut labels);
+            format!("server.{scope}{rest}{suffix}")
+        }
         _ => format!("{name}{suffix}"),
     };
     Tagged { name, labels }
@@ -68,10 +73,24 @@ fn listener<'a>(rest: &'a str, suffix: &str, labels: &mut Labels<'a>) -> String 
         Some((scope, rest)) if scope.is_empty() || scope.find('.') == scope.len().checked_sub(1) => {
             (format!("{scope}http."), label(CONNECTION_MANAGER, rest, labels))
         }
-        _ => (String::new(), rest),
+        _ => {
+            let (scope, rest) = worker(rest, labels);
+            (scope.to_owned(), rest)
+        }
     };
     labels.extend(address.map(|address| (LISTENER, address)));
     format!("listener.{scope}{rest}{suffix}")
+}
+
+/// `worker_0.` is the scope `worker.` of a worker.
+fn worker<'a>(rest: &'a str, labels: &mut Labels<'a>) -> (&'static str, &'a str) {
+    match rest.strip_prefix("worker_").and_then(|rest| rest.split_once('.')) {
+        Some((id, rest)) if id.bytes().all(|byte| byte.is_ascii_digit()) => {
+            labels.push((WORKER, id));
+            ("worker.", rest)
+        }
+        _ => ("", rest),
+    }
 }
 
 /// Where an address as stats write it ends: `127.0.0.1_8080.` or `[__1]_8080.`, a colon being an underscore.
@@ -127,6 +146,11 @@ mod tests {
                 "listener.admin.http.downstream_rq_completed|envoy_http_conn_manager_prefix=admin",
             ),
             ("listener.admin.downstream_cx_total", "listener.admin.downstream_cx_total|"),
+            (
+                "listener.127.0.0.1_1.worker_3.downstream_cx_active",
+                "listener.worker.downstream_cx_active|envoy_worker_id=3,envoy_listener_address=127.0.0.1_1",
+            ),
+            ("server.worker_0.watchdog_miss", "server.worker.watchdog_miss|envoy_worker_id=0"),
             ("listener.1.2.3_4.x", "listener.1.2.3_4.x|"),
             ("listener.[zz]_1.x", "listener.[zz]_1.x|"),
         ] {
