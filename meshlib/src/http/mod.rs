@@ -5,9 +5,12 @@
 //! proxy keeps.
 
 pub mod body;
+pub mod grpc;
 #[cfg(feature = "proxy")]
 pub mod handler;
 pub mod header_match;
+pub mod headers;
+pub mod local_reply;
 pub mod options;
 pub mod service;
 
