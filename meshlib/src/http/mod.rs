@@ -5,6 +5,7 @@
 //! proxy keeps.
 
 pub mod body;
+pub mod grpc;
 #[cfg(feature = "proxy")]
 pub mod h1;
 #[cfg(feature = "proxy")]
@@ -12,6 +13,8 @@ pub mod h2;
 #[cfg(feature = "proxy")]
 pub mod handler;
 pub mod header_match;
+pub mod headers;
+pub mod local_reply;
 pub mod options;
 #[cfg(feature = "proxy")]
 pub mod serve;
