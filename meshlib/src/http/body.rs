@@ -36,6 +36,8 @@ enum Kind {
     Empty,
     Full(Bytes),
     Boxed(BoxBody),
+    #[cfg(feature = "proxy")]
+    H2(super::h2::RecvBody),
 }
 
 impl Body {
@@ -58,6 +60,12 @@ impl Body {
             Some(body) => Self(Kind::Boxed(Box::pin(MapError(Box::pin(body))))),
             None => Self::empty(),
         }
+    }
+
+    /// A stream of an HTTP/2 connection.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn h2(body: super::h2::RecvBody) -> Self {
+        Self(Kind::H2(body))
     }
 }
 
@@ -92,6 +100,8 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
             Kind::Boxed(body) => body.as_mut().poll_frame(cx),
+            #[cfg(feature = "proxy")]
+            Kind::H2(body) => body.poll_frame(cx),
         }
     }
 
@@ -100,6 +110,8 @@ impl http_body::Body for Body {
             Kind::Empty => true,
             Kind::Full(_) => false,
             Kind::Boxed(body) => body.is_end_stream(),
+            #[cfg(feature = "proxy")]
+            Kind::H2(body) => body.is_end_stream(),
         }
     }
 
@@ -108,6 +120,8 @@ impl http_body::Body for Body {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(data) => SizeHint::with_exact(data.len() as u64),
             Kind::Boxed(body) => body.size_hint(),
+            #[cfg(feature = "proxy")]
+            Kind::H2(body) => body.size_hint(),
         }
     }
 }
