@@ -1,6 +1,9 @@
 //! One immutable picture of a cluster's hosts. The control task publishes it; readers never lock.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
 
 use arc_swap::ArcSwap;
 
@@ -48,29 +51,64 @@ impl HostSet {
     }
 }
 
-/// The place where the current [`HostSet`] is published.
+/// Told of every set that is published: a data path that keeps something for each host.
+pub trait HostSetObserver: Send + Sync {
+    /// `hosts` is the set from now on. Called by the one publisher, one set after the other.
+    fn on_publish(&self, hosts: &Arc<HostSet>);
+}
+
+/// The place where the current [`HostSet`] is published. Cloning shares it.
 #[derive(Clone)]
-pub struct HostSetCell(Arc<ArcSwap<HostSet>>);
+pub struct HostSetCell(Arc<Published>);
+
+struct Published {
+    current: ArcSwap<HostSet>,
+    /// Held while a set is stored and told of, so that every observer sees every set, in order.
+    observers: Mutex<Vec<Weak<dyn HostSetObserver>>>,
+}
 
 impl HostSetCell {
     /// A cell that holds `set`.
     pub fn new(set: HostSet) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(set)))
+        Self(Arc::new(Published { current: ArcSwap::from_pointee(set), observers: Mutex::default() }))
     }
 
     /// The current set.
     pub fn load(&self) -> arc_swap::Guard<Arc<HostSet>> {
-        self.0.load()
+        self.0.current.load()
     }
 
     /// The current set, to keep.
     pub fn load_full(&self) -> Arc<HostSet> {
-        self.0.load_full()
+        self.0.current.load_full()
     }
 
-    /// Publishes a new set. The control task alone calls it.
+    /// Publishes a new set and tells the observers. The control task alone calls it.
     pub fn publish(&self, set: HostSet) {
-        self.0.store(Arc::new(set));
+        let set = Arc::new(set);
+        let mut observers = self.observers();
+        self.0.current.store(set.clone());
+        observers.retain(|observer| match observer.upgrade() {
+            Some(observer) => {
+                observer.on_publish(&set);
+                true
+            }
+            None => false,
+        });
+    }
+
+    /// Tells `observer` of the current set, now, and of every later one for as long as it lives.
+    pub fn observe(&self, observer: Weak<dyn HostSetObserver>) {
+        let mut observers = self.observers();
+        if let Some(observer) = observer.upgrade() {
+            observer.on_publish(&self.load_full());
+        }
+        observers.retain(|observer| observer.strong_count() > 0);
+        observers.push(observer);
+    }
+
+    fn observers(&self) -> MutexGuard<'_, Vec<Weak<dyn HostSetObserver>>> {
+        self.0.observers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,10 +1,16 @@
 //! Load balancers: which host takes a request.
 
+mod picks;
 mod round_robin;
+mod service;
 
 use std::{fmt, sync::Arc};
 
-pub use self::round_robin::RoundRobin;
+pub use self::{
+    picks::{Picked, Picks},
+    round_robin::RoundRobin,
+    service::{Balance, ResponseFuture},
+};
 
 use super::host_set::HostSet;
 
