@@ -35,6 +35,8 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
+    #[cfg(feature = "proxy")]
+    Http1(super::h1::server::RequestBody),
     Boxed(BoxBody),
     #[cfg(feature = "proxy")]
     H2(super::h2::RecvBody),
@@ -44,6 +46,12 @@ impl Body {
     /// No data, no trailers.
     pub const fn empty() -> Self {
         Self(Kind::Empty)
+    }
+
+    /// A request's body from an HTTP/1 connection, unboxed.
+    #[cfg(feature = "proxy")]
+    pub(crate) const fn from_h1(body: super::h1::server::RequestBody) -> Self {
+        Self(Kind::Http1(body))
     }
 
     /// Any body. A [`Body`] comes out as it was, unboxed.
@@ -99,6 +107,8 @@ impl http_body::Body for Body {
                 self.0 = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
+            #[cfg(feature = "proxy")]
+            Kind::Http1(body) => Pin::new(body).poll_frame(cx),
             Kind::Boxed(body) => body.as_mut().poll_frame(cx),
             #[cfg(feature = "proxy")]
             Kind::H2(body) => body.poll_frame(cx),
@@ -109,6 +119,8 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Full(_) => false,
+            #[cfg(feature = "proxy")]
+            Kind::Http1(body) => body.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
             #[cfg(feature = "proxy")]
             Kind::H2(body) => body.is_end_stream(),
@@ -119,6 +131,8 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(data) => SizeHint::with_exact(data.len() as u64),
+            #[cfg(feature = "proxy")]
+            Kind::Http1(body) => body.size_hint(),
             Kind::Boxed(body) => body.size_hint(),
             #[cfg(feature = "proxy")]
             Kind::H2(body) => body.size_hint(),
