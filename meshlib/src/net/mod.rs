@@ -28,6 +28,7 @@
 pub mod connect;
 pub mod io;
 pub mod listen;
+pub mod log_sink;
 pub mod tls;
 
 use std::{io::Result, net::SocketAddr};

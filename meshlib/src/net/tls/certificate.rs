@@ -34,16 +34,19 @@ impl Certificate {
     ) -> Result<Self, Error> {
         let chain = chain(&config.certificate_chain, &read(&config.certificate_chain, files)?)?;
         let key = private_key(&config.private_key, &read(&config.private_key, files)?)?;
-        let key = provider.key_provider.load_private_key(key).map_err(|error| {
-            refuse(&config.private_key, format_args!("the private key cannot be used: it must be RSA of 2048 bits or more, ECDSA P-256, P-384 or P-521, or Ed25519"))
-                .with_source(error)
-        })?;
+        let key = provider
+            .key_provider
+            .load_private_key(key)
+            .map_err(|error| refuse(&config.private_key, UNUSABLE_KEY).with_source(error))?;
         let certified = CertifiedKey::new(chain, key);
         check_pair(config, &certified)?;
         let names = certified.cert.first().map(|leaf| ServerNames::of(leaf)).unwrap_or_default();
         Ok(Self { key: Arc::new(certified), names })
     }
 }
+
+const UNUSABLE_KEY: &str =
+    "the private key cannot be used: it must be RSA of 2048 bits or more, ECDSA P-256, P-384 or P-521, or Ed25519";
 
 fn refuse(source: &DataSource, what: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Tls).with_detail(format!("{source}: {what}"))
@@ -88,7 +91,7 @@ fn private_key(source: &DataSource, pem: &[u8]) -> Result<PrivateKeyDer<'static>
     if count(pem, b"-----BEGIN ENCRYPTED PRIVATE KEY-----") + count(pem, b"Proc-Type: 4,ENCRYPTED") > 0 {
         return Err(refuse(
             source,
-            "the private key is encrypted, and there is no pass phrase here: decrypt it with `openssl pkey -in OLD -out NEW`",
+            "the private key is encrypted, and no pass phrase is known: decrypt it with `openssl pkey -in OLD -out NEW`",
         ));
     }
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
@@ -141,7 +144,7 @@ fn check_pair(config: &CertificateConfig, certified: &CertifiedKey) -> Result<()
             format_args!("the certificate of the private key in {key} must be the first of the chain"),
         )),
         Err(Tls::InconsistentKeys(_)) => Err(Error::new(ErrorKind::Tls).with_detail(format!(
-            "the private key in {key} does not belong to the certificate in {chain}: put both files of one pair in place"
+            "the private key in {key} does not belong to the certificate in {chain}: put a matching pair in place"
         ))),
         // rustls reads version 3 only; `openssl x509 -req -signkey` writes version 1, which serves as well.
         Err(_) if certified.cert.first().is_some_and(|leaf| holds_key(leaf, certified)) => Ok(()),

@@ -50,31 +50,31 @@ const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
 /// RFC 5280, section 4.1: `Certificate`, then `TBSCertificate`.
 fn names(certificate: &[u8]) -> Option<Vec<String>> {
-    let mut tbs = Der(Der(Der(certificate).expect(SEQUENCE)?).expect(SEQUENCE)?);
+    let mut tbs = Der(Der(Der(certificate).content_of(SEQUENCE)?).content_of(SEQUENCE)?);
     let (first, _) = tbs.next()?;
     if first == VERSION {
         tbs.next()?; // the serial number; without a version it was the first field
     }
     for _signature_issuer_validity in 0..3 {
-        tbs.expect(SEQUENCE)?;
+        tbs.content_of(SEQUENCE)?;
     }
-    let subject = tbs.expect(SEQUENCE)?;
-    let _public_key = tbs.expect(SEQUENCE)?;
+    let subject = tbs.content_of(SEQUENCE)?;
+    let _public_key = tbs.content_of(SEQUENCE)?;
     let extensions = std::iter::from_fn(|| tbs.next()).find(|(tag, _)| *tag == EXTENSIONS);
     let alternative = extensions.and_then(|(_, extensions)| alternative_names(extensions)).unwrap_or_default();
     Some(if alternative.is_empty() { common_names(subject) } else { alternative })
 }
 
 fn alternative_names(extensions: &[u8]) -> Option<Vec<String>> {
-    let mut extensions = Der(Der(extensions).expect(SEQUENCE)?);
+    let mut extensions = Der(Der(extensions).content_of(SEQUENCE)?);
     while let Some((_, extension)) = extensions.next() {
         let mut extension = Der(extension);
-        if extension.expect(OBJECT_IDENTIFIER)? != SUBJECT_ALTERNATIVE_NAME {
+        if extension.content_of(OBJECT_IDENTIFIER)? != SUBJECT_ALTERNATIVE_NAME {
             continue;
         }
         // A BOOLEAN may stand before the value: whether the extension is critical.
         let (_, value) = std::iter::from_fn(|| extension.next()).find(|(tag, _)| *tag == OCTET_STRING)?;
-        let mut general_names = Der(Der(value).expect(SEQUENCE)?);
+        let mut general_names = Der(Der(value).content_of(SEQUENCE)?);
         let dns_names = std::iter::from_fn(|| general_names.next()).filter(|(tag, _)| *tag == DNS_NAME);
         return Some(dns_names.filter_map(|(_, name)| lower_case(name)).collect());
     }
@@ -83,9 +83,9 @@ fn alternative_names(extensions: &[u8]) -> Option<Vec<String>> {
 
 fn common_names(subject: &[u8]) -> Vec<String> {
     let mut relative_names = Der(subject);
-    let attributes = std::iter::from_fn(|| relative_names.expect(SET)).filter_map(|set| {
-        let mut attribute = Der(Der(set).expect(SEQUENCE)?);
-        let is_common_name = attribute.expect(OBJECT_IDENTIFIER)? == COMMON_NAME;
+    let attributes = std::iter::from_fn(|| relative_names.content_of(SET)).filter_map(|set| {
+        let mut attribute = Der(Der(set).content_of(SEQUENCE)?);
+        let is_common_name = attribute.content_of(OBJECT_IDENTIFIER)? == COMMON_NAME;
         let (_, value) = attribute.next()?;
         if is_common_name { lower_case(value) } else { None }
     });
@@ -117,7 +117,7 @@ impl<'a> Der<'a> {
     }
 
     /// The content of the next element if it has this tag.
-    fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
+    fn content_of(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.next().and_then(|(found, content)| (found == tag).then_some(content))
     }
 }

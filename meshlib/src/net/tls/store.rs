@@ -248,7 +248,7 @@ impl Counters {
             }
             Change::Refused(CertificateConfig { certificate_chain, .. }, error) => {
                 self.rejected.increment();
-                tracing::warn!(certificate = %certificate_chain, %error, "the certificate in use stays: the new one cannot serve");
+                tracing::warn!(certificate = %certificate_chain, %error, "the certificate stays: its successor cannot serve");
             }
         }
     }
