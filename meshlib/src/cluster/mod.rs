@@ -2,5 +2,7 @@
 
 pub mod balance;
 pub mod config;
+pub mod control;
+pub mod health;
 pub mod host;
 pub mod host_set;
