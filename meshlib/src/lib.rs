@@ -5,7 +5,6 @@ pub mod base;
 pub mod cluster;
 pub mod discovery;
 pub mod http;
-pub mod layer;
 #[cfg(feature = "proxy")]
 pub mod net;
 #[cfg(feature = "proxy")]
