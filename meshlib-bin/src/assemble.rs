@@ -43,14 +43,15 @@ pub(crate) fn apply(cli: &Cli, mut config: MeshConfig) -> (MeshConfig, CommandLi
         Source::File(path) => (path.display().to_string(), String::new()),
         Source::Text(text) => (String::new(), text),
     };
-    let mut options = CommandLineOptions::default();
-    options.concurrency = cli.concurrency();
-    options.config_path = config_path;
-    options.config_yaml = config_yaml;
-    options.log_level = cli.log_level.to_string();
-    options.service_cluster = cli.service_cluster.clone().unwrap_or_default();
-    options.service_node = cli.service_node.clone().unwrap_or_default();
-    options.drain_time = cli.drain_time();
+    let options = CommandLineOptions {
+        concurrency: cli.concurrency(),
+        config_path,
+        config_yaml,
+        log_level: cli.log_level.to_string(),
+        service_cluster: cli.service_cluster.clone().unwrap_or_default(),
+        service_node: cli.service_node.clone().unwrap_or_default(),
+        drain_time: cli.drain_time(),
+    };
     (config, options)
 }
 

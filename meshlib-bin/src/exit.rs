@@ -24,11 +24,11 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Ports below this one need a privilege, unless `net.ipv4.ip_unprivileged_port_start` says otherwise.
-const PRIVILEGED: u16 = 1024;
-
-/// What to tell when listening on `address` failed, and what can be done.
+/// What to tell a person when listening on `address` failed, and what can be done.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the start of the server, which is not attached yet"))]
 pub(crate) fn explain_bind(address: SocketAddr, error: &io::Error) -> String {
+    /// Ports below need a privilege, unless `net.ipv4.ip_unprivileged_port_start` says otherwise.
+    const PRIVILEGED: u16 = 1024;
     let port = address.port();
     let begin = format!("cannot listen on {address}: {error}");
     match error.kind() {

@@ -1,6 +1,6 @@
 //! Signals: the first one to end drains, the second one stops.
 
-use std::io;
+use std::{io, time::Duration};
 
 use meshlib::base::{Drain, DrainPhase, DrainTimes};
 use tokio::{
@@ -9,6 +9,9 @@ use tokio::{
 };
 
 use crate::exit::Failure;
+
+/// How long the server has, once stopped, to reset its streams and to write its last log lines.
+const STOP_GRACE: Duration = Duration::from_millis(500);
 
 /// A signal that means something here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,12 +94,9 @@ async fn stopped(drain: &Drain) {
     tokio::time::sleep(STOP_GRACE).await;
 }
 
-/// How long the server has, once stopped, to reset its streams and to write its last log lines.
-const STOP_GRACE: std::time::Duration = std::time::Duration::from_millis(500);
-
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, time::Duration};
+    use std::convert::Infallible;
 
     use tokio::time::Instant;
 
@@ -140,6 +140,22 @@ mod tests {
         let start = std::future::pending::<Result<(), Infallible>>();
         assert_eq!(supervise(start, receiver, drain, DrainTimes::default()).await, Ok(()));
         assert_eq!(begin.elapsed(), Duration::from_secs(25) + STOP_GRACE);
+    }
+
+    #[tokio::test]
+    async fn real_signals_arrive_and_kill_nobody() {
+        let mut signals = listen().unwrap();
+        let me = std::process::id().to_string();
+        for (name, meaning) in [
+            ("HUP", Signal::Other("SIGHUP")),
+            ("USR1", Signal::Other("SIGUSR1")),
+            ("INT", Signal::End("SIGINT")),
+            ("TERM", Signal::End("SIGTERM")),
+        ] {
+            let sent = std::process::Command::new("kill").args(["-s", name, &me]).status().unwrap();
+            assert!(sent.success());
+            assert_eq!(signals.recv().await, Some(meaning));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,6 +20,9 @@ use super::{
 };
 use crate::http::Body;
 
+/// What a frame of a body counts for at least, so that tiny and empty ones are bounded too.
+const MIN_FRAME_BYTES: usize = 64;
+
 /// Answers admin requests. Always ready; never fails; cloning shares the state.
 #[derive(Clone, Debug)]
 pub struct Admin(Arc<AdminState>);
@@ -72,7 +75,8 @@ impl<B: http_body::Body> Future for AdminFuture<B> {
         let answer = loop {
             match ready!(this.body.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => {
-                    *this.read = this.read.saturating_add(frame.data_ref().map_or(0, Buf::remaining));
+                    let bytes = frame.data_ref().map_or(0, Buf::remaining);
+                    *this.read = this.read.saturating_add(bytes.max(MIN_FRAME_BYTES));
                     if *this.read > MAX_BODY_BYTES {
                         break Answer::refusal(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large");
                     }
@@ -224,6 +228,9 @@ mod tests {
         let post = |body: Body| Request::post("/healthcheck/fail").body(body).unwrap();
         let large = Full::new(Bytes::from(vec![b'x'; MAX_BODY_BYTES + 1]));
         assert_eq!(stack.call(post(Body::new(large))).await.unwrap().status(), 413);
+        let empty = || Ok::<_, Infallible>(http_body::Frame::data(Bytes::new()));
+        let empty_for_ever = StreamBody::new(futures_util::stream::repeat_with(empty));
+        assert_eq!(stack.call(post(Body::new(empty_for_ever))).await.unwrap().status(), 413);
         let endless = StreamBody::new(futures_util::stream::pending::<Result<http_body::Frame<Bytes>, Infallible>>());
         let begin = tokio::time::Instant::now();
         assert_eq!(stack.call(post(Body::new(endless))).await.unwrap().status(), 408);
