@@ -68,11 +68,15 @@ impl fmt::Display for ClientError {
         match self {
             Self::Address(reason) => write!(f, "{reason}"),
             Self::Connect(error) => {
-                write!(f, "cannot connect: {error}")?;
-                // tonic's own text is "transport error": the reason is further down.
+                // tonic's own text is "transport error": the reason is further down, at times twice.
+                let mut text = error.to_string();
+                write!(f, "cannot connect: {text}")?;
                 let mut source = error.source();
                 while let Some(error) = source {
-                    write!(f, ": {error}")?;
+                    let former = std::mem::replace(&mut text, error.to_string());
+                    if text != former {
+                        write!(f, ": {text}")?;
+                    }
                     source = error.source();
                 }
                 Ok(())

@@ -1,4 +1,5 @@
 //! The echo application over real sockets.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
 
 use std::time::Duration;
 
@@ -87,12 +88,15 @@ async fn reflection_lists_the_services() {
     }
 }
 
+const FOREVER: Duration = Duration::from_secs(3600);
+
 /// A call that has arrived and is not answered yet.
 async fn call_in_flight(
     server: &EchoServer,
     client: &EchoClient,
+    delay: Duration,
 ) -> tokio::task::JoinHandle<Result<String, ClientError>> {
-    server.set_delay(Duration::from_millis(200));
+    server.set_delay(delay);
     let client = client.clone();
     let call = tokio::spawn(async move { client.echo("slow").await.map(|reply| reply.content) });
     while server.calls() == 0 {
@@ -105,7 +109,7 @@ async fn call_in_flight(
 async fn stopping_lets_calls_in_flight_finish() {
     let (server, client) = server_and_client().await;
     let address = server.address();
-    let call = call_in_flight(&server, &client).await;
+    let call = call_in_flight(&server, &client, Duration::from_millis(200)).await;
     assert!(server.stop(Duration::from_secs(30)).await);
     assert_eq!(call.await.unwrap().unwrap(), "slow");
     assert!(TcpStream::connect(address).await.is_err());
@@ -114,8 +118,7 @@ async fn stopping_lets_calls_in_flight_finish() {
 #[tokio::test]
 async fn stopping_is_bounded() {
     let (server, client) = server_and_client().await;
-    let call = call_in_flight(&server, &client).await;
-    server.set_delay(Duration::ZERO);
+    let call = call_in_flight(&server, &client, FOREVER).await;
     assert!(!server.stop(Duration::ZERO).await);
     assert!(matches!(call.await.unwrap(), Err(ClientError::Status(_))));
 }
@@ -124,12 +127,7 @@ async fn stopping_is_bounded() {
 async fn killing_cuts_connections_and_closes_the_port() {
     let (server, client) = server_and_client().await;
     let address = server.address();
-    server.set_delay(Duration::from_secs(3600));
-    let slow = client.clone();
-    let call = tokio::spawn(async move { slow.echo("lost").await });
-    while server.calls() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let call = call_in_flight(&server, &client, FOREVER).await;
     server.kill().await;
     let error = call.await.unwrap().unwrap_err();
     assert!(matches!(&error, ClientError::Status(_)), "{error}");
