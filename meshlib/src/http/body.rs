@@ -38,6 +38,8 @@ enum Kind {
     #[cfg(feature = "proxy")]
     Http1(super::h1::server::RequestBody),
     Boxed(BoxBody),
+    #[cfg(feature = "proxy")]
+    H2(super::h2::RecvBody),
 }
 
 impl Body {
@@ -66,6 +68,12 @@ impl Body {
             Some(body) => Self(Kind::Boxed(Box::pin(MapError(Box::pin(body))))),
             None => Self::empty(),
         }
+    }
+
+    /// A stream of an HTTP/2 connection.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn h2(body: super::h2::RecvBody) -> Self {
+        Self(Kind::H2(body))
     }
 }
 
@@ -102,6 +110,8 @@ impl http_body::Body for Body {
             #[cfg(feature = "proxy")]
             Kind::Http1(body) => Pin::new(body).poll_frame(cx),
             Kind::Boxed(body) => body.as_mut().poll_frame(cx),
+            #[cfg(feature = "proxy")]
+            Kind::H2(body) => body.poll_frame(cx),
         }
     }
 
@@ -112,6 +122,8 @@ impl http_body::Body for Body {
             #[cfg(feature = "proxy")]
             Kind::Http1(body) => body.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
+            #[cfg(feature = "proxy")]
+            Kind::H2(body) => body.is_end_stream(),
         }
     }
 
@@ -122,6 +134,8 @@ impl http_body::Body for Body {
             #[cfg(feature = "proxy")]
             Kind::Http1(body) => body.size_hint(),
             Kind::Boxed(body) => body.size_hint(),
+            #[cfg(feature = "proxy")]
+            Kind::H2(body) => body.size_hint(),
         }
     }
 }

@@ -8,6 +8,8 @@ pub mod body;
 #[cfg(feature = "proxy")]
 pub mod h1;
 #[cfg(feature = "proxy")]
+pub mod h2;
+#[cfg(feature = "proxy")]
 pub mod handler;
 pub mod header_match;
 pub mod options;

@@ -28,6 +28,8 @@
 pub mod connect;
 pub mod io;
 pub mod listen;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::{io::Result, net::SocketAddr};
 

@@ -1,0 +1,350 @@
+//! An upstream HTTP/2 connection.
+//!
+//! An exchange costs no task and no channel: the caller's own task sends the request, pumps its body and receives the
+//! response. Once response headers are there, an unfinished upload goes to the server stream that the request came on
+//! ([`RequestInfo::offer_upload`]), and only without one to a task of its own.
+
+use std::{
+    any::Any,
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::Bytes;
+use h2::client::{Connection, ResponseFuture, SendRequest};
+use http::{HeaderValue, Request, Response, Uri, Version, header, request, uri};
+use http_body::Body as _;
+use tokio::task::AbortHandle;
+
+use super::{
+    error,
+    io::{Adapter, Flush, adapt},
+    meter::Seen,
+    recv::RecvBody,
+    replay,
+    send::{Copy, SendBody, Sent},
+};
+use crate::{
+    base::{Error, ErrorKind, RequestInfo, Retry, info::Upload, resources::BoxIo},
+    http::{body::Body, options::Http2Options, service::Failed},
+};
+
+/// The largest response head taken from a host, Envoy's 60 KiB.
+const MAX_RESPONSE_HEADERS: u32 = 60 << 10;
+/// Bytes that a stream may hold in memory beyond the host's window.
+const SEND_BUFFER: usize = 64 << 10;
+/// Streams opened before the host's SETTINGS have said how many it takes (RFC 9113, section 6.5.2, recommends 100).
+const INITIAL_STREAMS: usize = 100;
+
+/// A handle of an upstream connection. Cloning shares the connection, which ends once every handle and stream is gone.
+#[derive(Clone)]
+pub struct H2Client(Arc<Handle>);
+
+struct Handle {
+    /// Never contended: handles stay on their worker.
+    send: Mutex<SendRequest<Bytes>>,
+    max_streams: usize,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: AtomicUsize,
+    closed: AtomicBool,
+    seen: Arc<Seen>,
+}
+
+/// The connection itself: a task drives it.
+pub struct H2Connection {
+    h2: Connection<Adapter<BoxIo>, Bytes>,
+    flush: Flush<BoxIo>,
+    state: Arc<State>,
+}
+
+/// Speaks HTTP/2 with prior knowledge on `io`.
+///
+/// # Errors
+///
+/// When the connection ends before the preface is written.
+pub async fn handshake(io: BoxIo, options: &Http2Options) -> Result<(H2Client, H2Connection), Error> {
+    let (adapter, flush, seen) = adapt(io, 0);
+    let mut builder = h2::client::Builder::new();
+    builder
+        .initial_window_size(options.initial_stream_window_size)
+        .initial_connection_window_size(options.initial_connection_window_size)
+        .initial_max_send_streams(INITIAL_STREAMS)
+        .max_header_list_size(MAX_RESPONSE_HEADERS)
+        .max_send_buffer_size(SEND_BUFFER)
+        .enable_push(false)
+        // h2's own limits count over a connection's whole life; the meter's decay.
+        .max_local_error_reset_streams(None)
+        .data_frame_budget(options.initial_connection_window_size as usize);
+    let (send, h2) = builder.handshake(adapter).await.map_err(error::upstream)?;
+    let state = Arc::new(State { seen, ..State::default() });
+    let max_streams = options.max_concurrent_streams as usize;
+    let handle = Handle { send: Mutex::new(send), max_streams, state: state.clone() };
+    Ok((H2Client(Arc::new(handle)), H2Connection { h2, flush, state }))
+}
+
+impl Future for H2Connection {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = Pin::new(&mut self.h2).poll(cx).map_err(error::upstream);
+        if ended.is_ready() {
+            self.state.closed.store(true, Ordering::Relaxed);
+            return ended;
+        }
+        if self.state.seen.flooded() {
+            self.state.closed.store(true, Ordering::Relaxed);
+            return Poll::Ready(Err(Error::new(ErrorKind::UpstreamProtocol).with_detail("the host floods frames")));
+        }
+        // Everything written in this turn leaves now. An error shows at the next read.
+        let _ = self.flush.poll(cx);
+        Poll::Pending
+    }
+}
+
+impl H2Client {
+    /// How many more streams may be opened now.
+    pub fn available_streams(&self) -> usize {
+        if self.is_closed() {
+            return 0;
+        }
+        let theirs = self.0.send.lock().unwrap_or_else(PoisonError::into_inner).current_max_send_streams();
+        theirs.min(self.0.max_streams).saturating_sub(self.active_streams())
+    }
+
+    /// How many streams are open.
+    pub fn active_streams(&self) -> usize {
+        self.0.state.open.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection takes no new streams: it ended, or the host said GOAWAY.
+    pub fn is_closed(&self) -> bool {
+        self.0.state.closed.load(Ordering::Relaxed) || self.0.state.seen.goaway()
+    }
+
+    /// Sends a request. Its head is on its way when this returns; the future pumps the body and waits for the
+    /// response's head. Dropping the future, or later the response's body, resets the stream.
+    ///
+    /// A request comes back in [`Failed`] when the host certainly did not process it and all of it is still there.
+    pub fn exchange(&self, request: Request<Body>) -> Exchange {
+        let (mut head, body) = request.into_parts();
+        head.version = Version::HTTP_2;
+        if let Err(error) = complete_target(&mut head.uri, &mut head.headers) {
+            return Exchange(Phase::Failed(Some(error.into())));
+        }
+        let mut wire = Request::new(());
+        *wire.method_mut() = head.method.clone();
+        *wire.uri_mut() = head.uri.clone();
+        *wire.version_mut() = Version::HTTP_2;
+        *wire.headers_mut() = head.headers.clone();
+        match self.open(wire, body.is_end_stream()) {
+            Ok((response, stream)) => {
+                let place = Place::take(&self.0.state);
+                let upload = (!body.is_end_stream()).then(|| Pump::new(SendBody::new(stream, body)));
+                Exchange(Phase::Waiting(Waiting { response, upload, head, place: Some(place) }))
+            }
+            Err(error) => {
+                let error = error.with_retry(Retry::NotProcessed);
+                Exchange(Phase::Failed(Some(Failed { error, request: Some(Request::from_parts(head, body)) })))
+            }
+        }
+    }
+
+    fn open(&self, request: Request<()>, end: bool) -> Result<(ResponseFuture, h2::SendStream<Bytes>), Error> {
+        let mut send = self.0.send.lock().unwrap_or_else(PoisonError::into_inner);
+        match send.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => send.send_request(request, end).map_err(error::upstream),
+            Poll::Ready(Err(error)) => Err(error::upstream(error)),
+            Poll::Pending => {
+                Err(Error::new(ErrorKind::UpstreamRefusedStream).with_detail("the host takes no more streams"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for H2Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("H2Client")
+            .field("active_streams", &self.active_streams())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for H2Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("H2Connection").finish_non_exhaustive()
+    }
+}
+
+/// HTTP/2 needs scheme and authority; a request that came by HTTP/1 has its authority in `host`.
+fn complete_target(target: &mut Uri, headers: &mut http::HeaderMap) -> Result<(), Error> {
+    let host = headers.remove(header::HOST);
+    if target.scheme().is_some() && target.authority().is_some() {
+        return Ok(());
+    }
+    let mut parts = std::mem::take(target).into_parts();
+    parts.scheme.get_or_insert(uri::Scheme::HTTP);
+    if parts.authority.is_none() {
+        parts.authority = host.as_ref().map(HeaderValue::as_bytes).and_then(|host| uri::Authority::try_from(host).ok());
+    }
+    parts.path_and_query.get_or_insert_with(|| uri::PathAndQuery::from_static("/"));
+    *target = Uri::from_parts(parts).map_err(|error| {
+        Error::new(ErrorKind::DownstreamProtocol).with_detail("the request has no usable authority").with_source(error)
+    })?;
+    Ok(())
+}
+
+/// A stream's place in its connection.
+struct Place(Arc<State>);
+
+impl Place {
+    fn take(state: &Arc<State>) -> Self {
+        state.open.fetch_add(1, Ordering::Relaxed);
+        Self(state.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request's body on its way.
+struct Pump {
+    body: SendBody,
+    sent: Copy,
+    done: bool,
+}
+
+impl Pump {
+    fn new(body: SendBody) -> Self {
+        Self { body, sent: Copy::new(), done: false }
+    }
+
+    /// Sends what can be sent; fails only when the body itself does.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        if self.done {
+            return Ok(());
+        }
+        match self.body.poll(cx, &mut self.sent) {
+            Poll::Pending => Ok(()),
+            // The rest is not wanted: the response says why.
+            Poll::Ready(Sent::Complete | Sent::Refused) => {
+                self.done = true;
+                Ok(())
+            }
+            Poll::Ready(Sent::BodyFailed(error)) => Err(error),
+        }
+    }
+
+    /// The rest of the body as a future of its own.
+    fn into_upload(mut self) -> Upload {
+        Box::pin(std::future::poll_fn(move |cx| match self.poll(cx) {
+            Ok(()) if !self.done => Poll::Pending,
+            _ => Poll::Ready(()),
+        }))
+    }
+
+    /// The whole body as it was, if all of it is still there.
+    fn into_body(self) -> Option<Body> {
+        let sent = self.sent.into_sent()?;
+        let (pending, rest) = self.body.into_rest();
+        Some(replay::body([sent, pending], rest))
+    }
+}
+
+/// The future of [`H2Client::exchange`].
+pub struct Exchange(Phase);
+
+enum Phase {
+    Failed(Option<Failed>),
+    Waiting(Waiting),
+}
+
+struct Waiting {
+    response: ResponseFuture,
+    upload: Option<Pump>,
+    head: request::Parts,
+    place: Option<Place>,
+}
+
+impl Future for Exchange {
+    type Output = Result<Response<Body>, Failed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let waiting = match &mut self.0 {
+            Phase::Waiting(waiting) => waiting,
+            Phase::Failed(failed) => {
+                let again = || Error::new(ErrorKind::Internal).with_detail("an exchange was polled after its end");
+                return Poll::Ready(Err(failed.take().unwrap_or_else(|| again().into())));
+            }
+        };
+        if let Some(Err(error)) = waiting.upload.as_mut().map(|pump| pump.poll(cx)) {
+            return Poll::Ready(Err(error.into()));
+        }
+        let received = ready!(Pin::new(&mut waiting.response).poll(cx));
+        let Phase::Waiting(waiting) = std::mem::replace(&mut self.0, Phase::Failed(None)) else {
+            return Poll::Pending;
+        };
+        Poll::Ready(match received {
+            Ok(response) => Ok(waiting.answered(response)),
+            Err(error) => Err(waiting.failed(error::upstream(error))),
+        })
+    }
+}
+
+impl Waiting {
+    fn answered(self, response: Response<h2::RecvStream>) -> Response<Body> {
+        let (head, stream) = response.into_parts();
+        if stream.is_end_stream() {
+            // An upload that is still unfinished ends here: nobody waits for it.
+            return Response::from_parts(head, Body::empty());
+        }
+        let upload = self.upload.filter(|pump| !pump.done).map(Pump::into_upload);
+        let spawned = upload.and_then(|upload| hand_over(upload, self.head.extensions.get()));
+        let guard: Box<dyn Any + Send> = Box::new((self.place, spawned));
+        Response::from_parts(head, Body::h2(RecvBody::response(stream, guard)))
+    }
+
+    fn failed(self, error: Error) -> Failed {
+        let body = match self.upload {
+            _ if error.retry() != Retry::NotProcessed => None,
+            Some(pump) => pump.into_body(),
+            None => Some(Body::empty()),
+        };
+        Failed { error, request: body.map(|body| Request::from_parts(self.head, body)) }
+    }
+}
+
+/// Gives the upload to the request's own server stream, or spawns it.
+fn hand_over(upload: Upload, info: Option<&RequestInfo>) -> Option<AbortOnDrop> {
+    let upload = match info {
+        Some(info) => info.offer_upload(upload).err()?,
+        None => upload,
+    };
+    Some(AbortOnDrop(tokio::spawn(upload).abort_handle()))
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exchange")
+    }
+}

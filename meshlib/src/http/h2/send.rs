@@ -1,0 +1,163 @@
+//! Sending a body on a stream, as fast as the peer's windows allow and no faster.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use h2::{Reason, SendStream};
+use http::HeaderMap;
+use http_body::Body as _;
+
+use crate::{base::Error, http::body::Body};
+
+/// How sending ended.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// END_STREAM is on its way.
+    Complete,
+    /// The peer does not want the rest: it reset the stream, or its connection is gone.
+    Refused,
+    /// The body itself failed; the stream was reset.
+    BodyFailed(Error),
+}
+
+/// Sees what is sent: counts it, copies it.
+pub(super) trait Observe {
+    /// A piece of the body goes out.
+    fn data(&mut self, data: &Bytes);
+
+    /// The trailers go out.
+    fn trailers(&mut self, _: &HeaderMap) {}
+}
+
+/// A body on its way out.
+pub(super) struct SendBody {
+    stream: SendStream<Bytes>,
+    body: Body,
+    /// Taken from the body, not yet sent for want of window.
+    pending: Bytes,
+}
+
+impl SendBody {
+    pub(super) fn new(stream: SendStream<Bytes>, body: Body) -> Self {
+        Self { stream, body, pending: Bytes::new() }
+    }
+
+    /// Sends until the body or the window is exhausted.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Sent> {
+        // Registers for a reset too, so that a stream that stands still ends with its peer.
+        if self.stream.poll_reset(cx).is_ready() {
+            return Poll::Ready(Sent::Refused);
+        }
+        loop {
+            if !self.pending.is_empty() {
+                match ready!(self.poll_pending(cx, observe)) {
+                    Some(ended) if ended => return Poll::Ready(Sent::Complete),
+                    Some(_) => {}
+                    None => return Poll::Ready(Sent::Refused),
+                }
+                continue;
+            }
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() && !self.body.is_end_stream() => {}
+                    Ok(data) if data.is_empty() => return Poll::Ready(self.finish()),
+                    Ok(data) => self.pending = data,
+                    Err(frame) => return Poll::Ready(self.trailers(frame.into_trailers().ok(), observe)),
+                },
+                Some(Err(error)) => {
+                    self.stream.send_reset(Reason::CANCEL);
+                    return Poll::Ready(Sent::BodyFailed(error));
+                }
+                None => return Poll::Ready(self.finish()),
+            }
+        }
+    }
+
+    /// Sends what the window allows of `pending`: whether that ended the stream, or `None` if the peer is gone.
+    fn poll_pending(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Option<bool>> {
+        // Capacity is asked for only while there is data for it; idle reservations would starve other streams.
+        self.stream.reserve_capacity(self.pending.len());
+        let mut capacity = self.stream.capacity();
+        if capacity == 0 {
+            capacity = match ready!(self.stream.poll_capacity(cx)) {
+                Some(Ok(capacity)) => capacity,
+                Some(Err(_)) | None => return Poll::Ready(None),
+            };
+        }
+        let data = self.pending.split_to(capacity.min(self.pending.len()));
+        let end = self.pending.is_empty() && self.body.is_end_stream();
+        if !data.is_empty() || end {
+            observe.data(&data);
+            if self.stream.send_data(data, end).is_err() {
+                return Poll::Ready(None);
+            }
+        }
+        Poll::Ready(Some(end))
+    }
+
+    fn finish(&mut self) -> Sent {
+        match self.stream.send_data(Bytes::new(), true) {
+            Ok(()) => Sent::Complete,
+            Err(_) => Sent::Refused,
+        }
+    }
+
+    fn trailers(&mut self, trailers: Option<HeaderMap>, observe: &mut impl Observe) -> Sent {
+        let Some(trailers) = trailers else { return self.finish() };
+        observe.trailers(&trailers);
+        match self.stream.send_trailers(trailers) {
+            Ok(()) => Sent::Complete,
+            Err(_) => Sent::Refused,
+        }
+    }
+
+    /// Resets the stream.
+    pub(super) fn reset(&mut self, reason: Reason) {
+        self.stream.send_reset(reason);
+    }
+
+    /// What has not been sent yet.
+    pub(super) fn into_rest(self) -> (Bytes, Body) {
+        (self.pending, self.body)
+    }
+}
+
+/// Copies what is sent, up to a limit, so that a request that was not processed can be sent again.
+#[derive(Debug)]
+pub(super) struct Copy {
+    copied: BytesMut,
+    complete: bool,
+}
+
+/// A request that sent more than this cannot be sent again.
+const REPLAY_LIMIT: usize = 16 << 10;
+
+impl Copy {
+    pub(super) fn new() -> Self {
+        Self { copied: BytesMut::new(), complete: true }
+    }
+
+    /// Everything that was sent, unless it was too much to keep.
+    pub(super) fn into_sent(self) -> Option<Bytes> {
+        self.complete.then(|| self.copied.freeze())
+    }
+}
+
+impl Observe for Copy {
+    fn data(&mut self, data: &Bytes) {
+        self.complete &= self.copied.len() + data.len() <= REPLAY_LIMIT;
+        if self.complete {
+            // A copy, not a clone: a small clone would pin the whole block that it was read into.
+            self.copied.extend_from_slice(data);
+        } else {
+            self.copied = BytesMut::new();
+        }
+    }
+
+    fn trailers(&mut self, _: &HeaderMap) {
+        self.complete = false;
+    }
+}

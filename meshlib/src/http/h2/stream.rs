@@ -1,0 +1,169 @@
+//! One stream of a downstream connection: its task, from the request's head to the response's end.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream, server::SendResponse};
+use http::{HeaderMap, Request, Response};
+use http_body::Body as _;
+
+use super::{
+    recv::RecvBody,
+    send::{Observe, SendBody, Sent},
+};
+use crate::{
+    base::{ConnectionInfo, Error, ErrorKind, RequestInfo, ResponseFlags, time::Deadline},
+    http::{body::Body, handler::Handler},
+};
+
+/// What the streams of a connection share.
+pub(super) struct Streams<H> {
+    pub(super) handler: H,
+    pub(super) connection: Arc<ConnectionInfo>,
+    pub(super) max_headers: usize,
+    pub(super) idle_timeout: Duration,
+}
+
+impl<H: Handler> Streams<H> {
+    /// Drives one stream to its end.
+    pub(super) async fn run(self: Arc<Self>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        let info = self.handler.begin(&self.connection, true);
+        let mut finish = Finish { info: &info, complete: false };
+        let mut idle = StreamIdle::new(info.clone(), self.idle_timeout);
+        let Some(response) = self.respond(request, &mut respond, &info, &mut idle).await else { return };
+        let (head, body) = response.into_parts();
+        let end = body.is_end_stream();
+        // Fails if the client has gone meanwhile.
+        let Ok(stream) = respond.send_response(Response::from_parts(head, ()), end) else { return };
+        finish.complete = end || send(SendBody::new(stream, body), &info, &mut idle).await;
+    }
+
+    /// The response; `None` if the client went away before there was one.
+    async fn respond(
+        &self,
+        request: Request<RecvStream>,
+        respond: &mut SendResponse<Bytes>,
+        info: &RequestInfo,
+        idle: &mut StreamIdle,
+    ) -> Option<Response<Body>> {
+        let (head, stream) = request.into_parts();
+        // Every cookie crumb is a field of its own here (RFC 9113, section 8.2.3).
+        if head.headers.len() > self.max_headers {
+            return Some(self.handler.refuse(Some(&head), Error::new(ErrorKind::HeadersTooLarge), info));
+        }
+        let body = match stream.is_end_stream() {
+            true => Body::empty(),
+            false => Body::h2(RecvBody::request(stream, info.clone())),
+        };
+        tokio::select! {
+            biased;
+            response = self.handler.call(Request::from_parts(head, body), info.clone()) => Some(response),
+            _ = poll_fn(|cx| respond.poll_reset(cx)) => None,
+            () = poll_fn(|cx| idle.poll(cx)) => {
+                Some(self.handler.refuse(None, Error::new(ErrorKind::StreamIdleTimeout), info))
+            }
+        }
+    }
+}
+
+/// Sends the response's body, and beside it what is left of the request's. Answers whether the client got it all.
+async fn send(mut body: SendBody, info: &RequestInfo, idle: &mut StreamIdle) -> bool {
+    let mut upload = info.take_upload();
+    let mut counted = Counted(info);
+    let sent = poll_fn(|cx| {
+        if upload.as_mut().is_some_and(|upload| upload.as_mut().poll(cx).is_ready()) {
+            upload = None;
+        }
+        if let Poll::Ready(sent) = body.poll(cx, &mut counted) {
+            return Poll::Ready(Some(sent));
+        }
+        idle.poll(cx).map(|()| None)
+    })
+    .await;
+    match sent {
+        Some(Sent::Complete) => true,
+        Some(Sent::Refused) => false,
+        Some(Sent::BodyFailed(error)) => {
+            info.update(|record| record.flags |= error.flags());
+            true
+        }
+        None => {
+            body.reset(Reason::NO_ERROR);
+            info.update(|record| record.flags |= ResponseFlags::STREAM_IDLE_TIMEOUT);
+            true
+        }
+    }
+}
+
+/// Closes the record when the stream's task ends, however it ends.
+struct Finish<'a> {
+    info: &'a RequestInfo,
+    complete: bool,
+}
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        if !self.complete {
+            self.info.update(|record| record.flags |= ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
+        }
+        self.info.finish();
+    }
+}
+
+struct Counted<'a>(&'a RequestInfo);
+
+impl Observe for Counted<'_> {
+    fn data(&mut self, data: &Bytes) {
+        self.0.add_bytes_sent(data.len() as u64);
+    }
+
+    fn trailers(&mut self, trailers: &HeaderMap) {
+        self.0.update(|record| record.grpc_status = grpc_status(trailers));
+    }
+}
+
+/// The status in a gRPC response's trailers.
+fn grpc_status(trailers: &HeaderMap) -> Option<u32> {
+    trailers.get("grpc-status")?.to_str().ok()?.parse().ok()
+}
+
+/// How many times a stream is looked at within its idle timeout.
+const SAMPLES: u32 = 4;
+
+/// Ends a stream on which nothing moves. It compares byte counts four times within the timeout instead of noting each
+/// frame's time, so that frames cost nothing; a stream is found idle after 1 to 1.25 times the timeout.
+struct StreamIdle {
+    info: RequestInfo,
+    period: Duration,
+    seen: (u64, u64),
+    still: u32,
+    deadline: Option<Deadline>,
+}
+
+impl StreamIdle {
+    fn new(info: RequestInfo, timeout: Duration) -> Self {
+        let period = timeout / SAMPLES;
+        let deadline = (!timeout.is_zero()).then(|| Deadline::at(info.started() + period));
+        Self { info, period, seen: (0, 0), still: 0, deadline }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = &mut self.deadline else { return Poll::Pending };
+        while Pin::new(&mut *deadline).poll(cx).is_ready() {
+            let moved = (self.info.bytes_received(), self.info.bytes_sent());
+            self.still = if moved == self.seen { self.still + 1 } else { 0 };
+            self.seen = moved;
+            if self.still >= SAMPLES {
+                return Poll::Ready(());
+            }
+            *deadline = Deadline::at(deadline.instant() + self.period);
+        }
+        Poll::Pending
+    }
+}
