@@ -4,6 +4,8 @@
 pub mod base;
 pub mod cluster;
 pub mod discovery;
+#[cfg(feature = "envoy")]
+pub mod envoy;
 pub mod http;
 #[cfg(feature = "proxy")]
 pub mod net;
