@@ -37,6 +37,8 @@ enum Kind {
     Full(Bytes),
     Boxed(BoxBody),
     #[cfg(feature = "proxy")]
+    H1(super::h1::IncomingBody),
+    #[cfg(feature = "proxy")]
     H2(super::h2::RecvBody),
 }
 
@@ -60,6 +62,17 @@ impl Body {
             Some(body) => Self(Kind::Boxed(Box::pin(MapError(Box::pin(body))))),
             None => Self::empty(),
         }
+    }
+
+    /// A body that fails as ours do: one allocation, where [`Body::new`] needs two.
+    pub(crate) fn boxed(body: impl http_body::Body<Data = Bytes, Error = Error> + Send + 'static) -> Self {
+        Self(Kind::Boxed(Box::pin(body)))
+    }
+
+    /// A message of an HTTP/1.1 connection.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn h1(body: super::h1::IncomingBody) -> Self {
+        Self(Kind::H1(body))
     }
 
     /// A stream of an HTTP/2 connection.
@@ -101,6 +114,8 @@ impl http_body::Body for Body {
             }
             Kind::Boxed(body) => body.as_mut().poll_frame(cx),
             #[cfg(feature = "proxy")]
+            Kind::H1(body) => body.poll_frame(cx),
+            #[cfg(feature = "proxy")]
             Kind::H2(body) => body.poll_frame(cx),
         }
     }
@@ -111,6 +126,8 @@ impl http_body::Body for Body {
             Kind::Full(_) => false,
             Kind::Boxed(body) => body.is_end_stream(),
             #[cfg(feature = "proxy")]
+            Kind::H1(body) => body.is_end_stream(),
+            #[cfg(feature = "proxy")]
             Kind::H2(body) => body.is_end_stream(),
         }
     }
@@ -120,6 +137,8 @@ impl http_body::Body for Body {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(data) => SizeHint::with_exact(data.len() as u64),
             Kind::Boxed(body) => body.size_hint(),
+            #[cfg(feature = "proxy")]
+            Kind::H1(body) => body.size_hint(),
             #[cfg(feature = "proxy")]
             Kind::H2(body) => body.size_hint(),
         }

@@ -5,6 +5,9 @@
 //! proxy keeps.
 
 pub mod body;
+pub mod body_guard;
+#[cfg(feature = "proxy")]
+pub mod h1;
 #[cfg(feature = "proxy")]
 pub mod h2;
 #[cfg(feature = "proxy")]
