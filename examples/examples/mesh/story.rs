@@ -88,12 +88,15 @@ async fn kill<W: Write>(
         pod.kill().await;
     }
     calls(client, 30).await.print(terminal)?;
-    terminal.line("Each failed call met the dead pod: Envoy answers a refused connection with 503, and so does this.")?;
+    terminal
+        .line("Each failed call met the dead pod: Envoy answers a refused connection with 503, and so does this.")?;
     terminal.line("Two health checks later the edge has noticed:")?;
     let address = deployment.pods().get(1).map(|pod| pod.address());
     let gone = |deployment: &Deployment| {
         let hosts = deployment.cluster().map(|cluster| cluster.hosts().load_full());
-        hosts.is_some_and(|hosts| hosts.hosts().iter().all(|host| Some(host.address().ip()) != address || !host.is_healthy()))
+        hosts.is_some_and(|hosts| {
+            hosts.hosts().iter().all(|host| Some(host.address().ip()) != address || !host.is_healthy())
+        })
     };
     until(|| gone(deployment)).await?;
     show::health(terminal, deployment)?;

@@ -38,10 +38,7 @@ use crate::{
         Error, ErrorKind, Resources,
         resources::{BoxFuture, Network},
     },
-    http::{
-        ArcService, Body, HttpService, ResponseFuture, h2,
-        options::Http2Options,
-    },
+    http::{ArcService, Body, HttpService, ResponseFuture, h2, options::Http2Options},
 };
 
 /// A cluster that runs. Cloning shares it; its control task and its health checks end with the last clone.

@@ -36,8 +36,10 @@ enum Kind {
     Empty,
     Full(Bytes),
     #[cfg(feature = "proxy")]
-    Http1(super::h1::server::RequestBody),
+    H1Request(super::h1::server::RequestBody),
     Boxed(BoxBody),
+    #[cfg(feature = "proxy")]
+    H1Response(super::h1::IncomingBody),
     #[cfg(feature = "proxy")]
     H2(super::h2::RecvBody),
 }
@@ -51,7 +53,7 @@ impl Body {
     /// A request's body from an HTTP/1 connection, unboxed.
     #[cfg(feature = "proxy")]
     pub(crate) const fn from_h1(body: super::h1::server::RequestBody) -> Self {
-        Self(Kind::Http1(body))
+        Self(Kind::H1Request(body))
     }
 
     /// Any body. A [`Body`] comes out as it was, unboxed.
@@ -68,6 +70,17 @@ impl Body {
             Some(body) => Self(Kind::Boxed(Box::pin(MapError(Box::pin(body))))),
             None => Self::empty(),
         }
+    }
+
+    /// A body that fails as ours do: one allocation, where [`Body::new`] needs two.
+    pub(crate) fn boxed(body: impl http_body::Body<Data = Bytes, Error = Error> + Send + 'static) -> Self {
+        Self(Kind::Boxed(Box::pin(body)))
+    }
+
+    /// A message of an HTTP/1.1 connection.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn h1(body: super::h1::IncomingBody) -> Self {
+        Self(Kind::H1Response(body))
     }
 
     /// A stream of an HTTP/2 connection.
@@ -108,8 +121,10 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
             #[cfg(feature = "proxy")]
-            Kind::Http1(body) => Pin::new(body).poll_frame(cx),
+            Kind::H1Request(body) => Pin::new(body).poll_frame(cx),
             Kind::Boxed(body) => body.as_mut().poll_frame(cx),
+            #[cfg(feature = "proxy")]
+            Kind::H1Response(body) => body.poll_frame(cx),
             #[cfg(feature = "proxy")]
             Kind::H2(body) => body.poll_frame(cx),
         }
@@ -120,8 +135,10 @@ impl http_body::Body for Body {
             Kind::Empty => true,
             Kind::Full(_) => false,
             #[cfg(feature = "proxy")]
-            Kind::Http1(body) => body.is_end_stream(),
+            Kind::H1Request(body) => body.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
+            #[cfg(feature = "proxy")]
+            Kind::H1Response(body) => body.is_end_stream(),
             #[cfg(feature = "proxy")]
             Kind::H2(body) => body.is_end_stream(),
         }
@@ -132,8 +149,10 @@ impl http_body::Body for Body {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(data) => SizeHint::with_exact(data.len() as u64),
             #[cfg(feature = "proxy")]
-            Kind::Http1(body) => body.size_hint(),
+            Kind::H1Request(body) => body.size_hint(),
             Kind::Boxed(body) => body.size_hint(),
+            #[cfg(feature = "proxy")]
+            Kind::H1Response(body) => body.size_hint(),
             #[cfg(feature = "proxy")]
             Kind::H2(body) => body.size_hint(),
         }

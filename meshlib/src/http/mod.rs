@@ -5,6 +5,7 @@
 //! proxy keeps.
 
 pub mod body;
+pub mod body_guard;
 pub mod grpc;
 #[cfg(feature = "proxy")]
 pub mod h1;

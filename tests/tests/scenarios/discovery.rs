@@ -45,10 +45,8 @@ async fn a_name_that_is_gone_empties_the_cluster_once_its_hosts_fail() {
     let (mut deployment, client) = mesh(Options { pods: 1, ..Options::default() }).await;
     let empty = counter(&deployment, "cluster.echo-grpc.update_empty");
     deployment.dns().set_mode(Mode::NxDomain);
-    eventually("NXDOMAIN counts as an empty answer", || {
-        counter(&deployment, "cluster.echo-grpc.update_empty") > empty
-    })
-    .await;
+    eventually("NXDOMAIN counts as an empty answer", || counter(&deployment, "cluster.echo-grpc.update_empty") > empty)
+        .await;
     assert_eq!(answered_by(&client).await, "pod-1", "a host that passes its checks stays");
     deployment.pod(0).unwrap().kill().await;
     eventually("the cluster is empty", || hosts(&deployment).0 == 0).await;

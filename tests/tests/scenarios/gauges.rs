@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use meshlib::base::stats::StatValue;
-use meshlib_examples::{client::EchoClient, mesh::{Deployment, Options}};
+use meshlib_examples::{
+    client::EchoClient,
+    mesh::{Deployment, Options},
+};
 
 use crate::support::{answered_by, eventually, mesh, stats};
 
@@ -14,7 +17,9 @@ fn raised(deployment: &Deployment) -> Vec<String> {
     };
     let gauges = stats(deployment).snapshot().into_iter().filter(|(name, _)| of_requests(name));
     gauges
-        .filter(|(name, value)| !name.contains("admin") && *value != StatValue::Gauge(0) && matches!(value, StatValue::Gauge(_)))
+        .filter(|(name, value)| {
+            !name.contains("admin") && *value != StatValue::Gauge(0) && matches!(value, StatValue::Gauge(_))
+        })
         .map(|(name, value)| format!("{name} {value:?}"))
         .collect()
 }

@@ -72,8 +72,7 @@ async fn a_hundred_megabytes_pass_in_pieces() {
         .max_decoding_message_size(128 << 20)
         .max_encoding_message_size(128 << 20);
     let piece = "x".repeat(1 << 20);
-    let mut answers =
-        streams.chat(stream::iter((0..100).map(move |_| request(&piece)))).await.unwrap().into_inner();
+    let mut answers = streams.chat(stream::iter((0..100).map(move |_| request(&piece)))).await.unwrap().into_inner();
     let mut bytes = 0;
     while let Some(answer) = answers.message().await.unwrap() {
         bytes += answer.content.len();
@@ -122,7 +121,12 @@ impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &rustls::DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -131,7 +135,12 @@ impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &rustls::DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {

@@ -120,6 +120,12 @@ impl H2Client {
         theirs.min(self.0.max_streams).saturating_sub(self.active_streams())
     }
 
+    /// Whether the host has said how many streams it takes. Until then [`available_streams`](Self::available_streams)
+    /// is a guess.
+    pub fn is_settled(&self) -> bool {
+        self.0.state.seen.settings()
+    }
+
     /// How many streams are open.
     pub fn active_streams(&self) -> usize {
         self.0.state.open.load(Ordering::Relaxed)

@@ -29,11 +29,17 @@ const IGNORED: u8 = 0xfa;
 /// What the meter has seen, readable by whoever drives the connection.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
+    settings: AtomicBool,
     goaway: AtomicBool,
     flooded: AtomicBool,
 }
 
 impl Seen {
+    /// Whether the peer's SETTINGS have come.
+    pub(crate) fn settings(&self) -> bool {
+        self.settings.load(Ordering::Relaxed)
+    }
+
     /// Whether the peer said GOAWAY: no new stream will be served.
     pub(crate) fn goaway(&self) -> bool {
         self.goaway.load(Ordering::Relaxed)
@@ -175,7 +181,11 @@ impl FrameMeter {
     fn count(&mut self) {
         let allowed = match self.kind() {
             RST_STREAM => self.resets.take(),
-            PRIORITY | SETTINGS | PING | IGNORED => self.control.take(),
+            SETTINGS => {
+                self.seen.settings.store(true, Ordering::Relaxed);
+                self.control.take()
+            }
+            PRIORITY | PING | IGNORED => self.control.take(),
             WINDOW_UPDATE => self.window_updates.take(),
             GOAWAY => {
                 self.seen.goaway.store(true, Ordering::Relaxed);

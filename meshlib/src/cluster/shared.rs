@@ -1,0 +1,89 @@
+//! What the data paths of one cluster share.
+
+use std::fmt;
+
+use super::{
+    circuit_breaker::CircuitBreakers, config::ClusterConfig, health::TrafficFlag, host_set::HostSetCell,
+    warm_up::WarmUp,
+};
+use crate::base::Resources;
+
+/// A cluster as its data paths see it: settings, published hosts, limits, and whether it is warm.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use std::sync::Arc;
+/// use meshlib::base::Resources;
+/// use meshlib::cluster::{
+///     ClusterService, ClusterShared, config::ClusterConfig, health::TrafficFlag, host::{HealthFlags, Host},
+///     host_set::{HostSet, HostSetCell}, warm_up::WarmUp,
+/// };
+///
+/// # fn example(config: ClusterConfig, resources: &Resources) -> ClusterService {
+/// let host = Host::new(SocketAddr::from(([127, 0, 0, 1], 8081)), None, 1, HealthFlags::HEALTHY);
+/// let hosts = HostSetCell::new(HostSet::new(vec![Arc::new(host)], config.panic_threshold));
+/// let shared = Arc::new(ClusterShared::new(config, hosts, WarmUp::finished(), TrafficFlag::new(), resources));
+/// ClusterService::new(shared, resources)
+/// # }
+/// ```
+pub struct ClusterShared {
+    config: ClusterConfig,
+    hosts: HostSetCell,
+    breakers: CircuitBreakers,
+    warm_up: WarmUp,
+    traffic: TrafficFlag,
+}
+
+impl ClusterShared {
+    /// The cluster `config`, whose hosts somebody publishes in `hosts`, and who finishes `warm_up`.
+    /// `traffic` is marked when a connection to a host is begun for a request: health checks are rarer before.
+    pub fn new(
+        config: ClusterConfig,
+        hosts: HostSetCell,
+        warm_up: WarmUp,
+        traffic: TrafficFlag,
+        resources: &Resources,
+    ) -> Self {
+        let breakers = CircuitBreakers::new(&config.name, &config.circuit_breakers, resources.stats());
+        Self { config, hosts, breakers, warm_up, traffic }
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &ClusterConfig {
+        &self.config
+    }
+
+    /// Where its hosts are published.
+    pub fn hosts(&self) -> &HostSetCell {
+        &self.hosts
+    }
+
+    /// Its limits.
+    pub fn circuit_breakers(&self) -> &CircuitBreakers {
+        &self.breakers
+    }
+
+    /// Whether first calls still wait.
+    pub fn warm_up(&self) -> &WarmUp {
+        &self.warm_up
+    }
+
+    /// Whether a connection to a host was ever begun for a request: health checks are rarer before
+    /// (`no_traffic_interval`).
+    pub fn has_traffic(&self) -> bool {
+        self.traffic.seen()
+    }
+
+    pub(super) fn traffic(&self) -> &TrafficFlag {
+        &self.traffic
+    }
+}
+
+impl fmt::Debug for ClusterShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterShared")
+            .field("config", &self.config)
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
+    }
+}

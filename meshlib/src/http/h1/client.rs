@@ -1,0 +1,336 @@
+//! An upstream HTTP/1.1 connection: one request at a time.
+//!
+//! hyper frames the messages; this module adds what a proxy owes an upstream: origin-form targets, a `host` that is
+//! the request's authority, one `cookie` field, and framing for every body, a GET's too.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! use http::Request;
+//! use meshlib::http::{Body, h1::client};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! let (near, mut far) = tokio::io::duplex(1024);
+//! let (mut client, connection) = client::handshake(Box::new(near)).await.unwrap();
+//! tokio::spawn(connection);
+//! let response = tokio::spawn(client.exchange(Request::get("http://a.example/b").body(Body::empty()).unwrap()));
+//!
+//! let mut request = [0; 36];
+//! far.read_exact(&mut request).await.unwrap();
+//! assert_eq!(request, *b"GET /b HTTP/1.1\r\nhost: a.example\r\n\r\n");
+//! far.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+//! assert_eq!(response.await.unwrap().unwrap().status(), 204);
+//! # }
+//! ```
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri};
+use http_body::Body as _;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+
+use super::IncomingBody;
+use crate::{
+    base::{Error, ErrorKind, Retry, resources::BoxIo},
+    http::{body::Body, service::Failed},
+};
+
+/// The largest response head taken from a host, Envoy's 60 KiB.
+const MAX_RESPONSE_HEADERS: usize = 60 << 10;
+
+/// The sending side of a connection.
+pub struct H1Client(http1::SendRequest<Body>);
+
+/// The connection itself: a task drives it. It ends when the host closes it, or when its [`H1Client`] is gone.
+pub struct H1Connection(http1::Connection<TokioIo<BoxIo>, Body>);
+
+/// Speaks HTTP/1.1 on `io`. Nothing is written before the first request.
+///
+/// # Errors
+///
+/// None today: HTTP/1.1 has no handshake.
+pub async fn handshake(io: BoxIo) -> Result<(H1Client, H1Connection), Error> {
+    let (send, connection) = http1::Builder::new()
+        .max_header_size(MAX_RESPONSE_HEADERS)
+        .handshake(TokioIo::new(io))
+        .await
+        .map_err(upstream)?;
+    Ok((H1Client(send), H1Connection(connection)))
+}
+
+impl H1Client {
+    /// Whether a request can be sent now: the one before is complete in both directions and the host is still there.
+    pub fn is_ready(&self) -> bool {
+        self.0.is_ready()
+    }
+
+    /// Whether the connection ended.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Waits until a request can be sent; `false` when the connection ended instead.
+    pub async fn ready(&mut self) -> bool {
+        self.0.ready().await.is_ok()
+    }
+
+    /// Sends a request and waits for the response's head. Dropping the future, or later the response's body before its
+    /// end, closes the connection.
+    ///
+    /// A request comes back in [`Failed`] when certainly nothing of it was written.
+    pub fn exchange(
+        &mut self,
+        mut request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Body>, Failed>> + Send + use<> {
+        let sent = match prepare(&mut request) {
+            Ok(()) => Ok(self.0.try_send_request(request)),
+            Err(error) => Err(error),
+        };
+        async move {
+            match sent?.await {
+                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Err(unasked_upgrade().into()),
+                Ok(response) => Ok(response.map(|body| Body::h1(IncomingBody::new(body, upstream)))),
+                Err(mut failed) => match failed.take_message() {
+                    Some(request) => {
+                        let error = Error::new(ErrorKind::UpstreamConnectionTermination)
+                            .with_retry(Retry::NotProcessed)
+                            .with_source(failed.into_error());
+                        Err(Failed { error, request: Some(request) })
+                    }
+                    None => Err(upstream(failed.into_error()).into()),
+                },
+            }
+        }
+    }
+}
+
+impl Future for H1Connection {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map_err(upstream)
+    }
+}
+
+/// Makes a request what goes on the wire of an HTTP/1.1 connection to a host.
+fn prepare(request: &mut Request<Body>) -> Result<(), Error> {
+    if request.method() == Method::CONNECT {
+        return Err(Error::new(ErrorKind::DownstreamProtocol).with_detail("CONNECT is not supported"));
+    }
+    *request.version_mut() = Version::HTTP_11;
+    let target = std::mem::take(request.uri_mut()).into_parts();
+    set_host(request.headers_mut(), target.authority.as_ref())?;
+    *request.uri_mut() = target.path_and_query.map_or_else(|| Uri::from_static("/"), Uri::from);
+    join_cookies(request.headers_mut());
+    // hyper leaves out the body of a GET or HEAD whose length it does not know.
+    let unknown = !request.body().is_end_stream() && request.body().size_hint().exact().is_none();
+    if unknown && !request.headers().contains_key(header::CONTENT_LENGTH) {
+        request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    Ok(())
+}
+
+/// The authority of the target stands above a `host` field (RFC 9112, section 3.2.2; RFC 9113, section 8.3.1). Without
+/// either, `host` is empty.
+fn set_host(headers: &mut HeaderMap, authority: Option<&uri::Authority>) -> Result<(), Error> {
+    let host = match authority {
+        Some(authority) => {
+            let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+            HeaderValue::from_str(host).map_err(|error| {
+                Error::new(ErrorKind::DownstreamProtocol)
+                    .with_detail("the request has no usable authority")
+                    .with_source(error)
+            })?
+        }
+        None if headers.contains_key(header::HOST) => return Ok(()),
+        None => HeaderValue::from_static(""),
+    };
+    headers.insert(header::HOST, host);
+    Ok(())
+}
+
+/// HTTP/2 may split `cookie` into crumbs, HTTP/1.1 may not (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(header::COOKIE).iter();
+    if (crumbs.next(), crumbs.next()).1.is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    // Values that were valid apart are valid together.
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+fn unasked_upgrade() -> Error {
+    Error::new(ErrorKind::UpstreamProtocol).with_detail("the host switched protocols without being asked to")
+}
+
+/// What an error on a connection to a host means.
+fn upstream(error: hyper::Error) -> Error {
+    let kind = if error.is_parse() {
+        ErrorKind::UpstreamProtocol
+    } else if error.is_user() {
+        // The request's own body failed, and it knows why.
+        let body = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<Error>());
+        body.map_or(ErrorKind::UpstreamConnectionTermination, Error::kind)
+    } else {
+        ErrorKind::UpstreamConnectionTermination
+    };
+    Error::new(kind).with_source(error)
+}
+
+impl fmt::Debug for H1Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("H1Client").field("is_ready", &self.is_ready()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for H1Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("H1Connection").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body::Frame;
+    use http_body_util::{BodyExt, StreamBody};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    async fn connect() -> (H1Client, DuplexStream) {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let (client, connection) = handshake(Box::new(near)).await.unwrap();
+        tokio::spawn(connection);
+        (client, far)
+    }
+
+    /// What arrives until the text ends so.
+    async fn read_until(far: &mut DuplexStream, end: &str) -> String {
+        let mut text = String::new();
+        while !text.ends_with(end) {
+            let mut byte = [0];
+            assert_eq!(far.read(&mut byte).await.unwrap(), 1, "closed after {text:?}");
+            text.push(byte[0].into());
+        }
+        text
+    }
+
+    async fn written(request: Request<Body>, end: &str) -> String {
+        let (mut client, mut far) = connect().await;
+        let exchange = tokio::spawn(client.exchange(request));
+        let text = read_until(&mut far, end).await;
+        far.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        assert_eq!(exchange.await.unwrap().unwrap().status(), 204);
+        text
+    }
+
+    fn stream(chunks: &[&'static str]) -> Body {
+        let frames: Vec<_> =
+            chunks.iter().map(|chunk| Ok::<_, Error>(Frame::data(Bytes::from_static(chunk.as_bytes())))).collect();
+        Body::new(StreamBody::new(futures_util::stream::iter(frames)))
+    }
+
+    #[tokio::test]
+    async fn the_target_becomes_origin_form_and_the_authority_the_host() {
+        let request = Request::get("http://user@a.example:81/b?c").version(Version::HTTP_2).header("host", "other");
+        let text = written(request.body(Body::empty()).unwrap(), "\r\n\r\n").await;
+        assert_eq!(text, "GET /b?c HTTP/1.1\r\nhost: a.example:81\r\n\r\n");
+        let text = written(Request::options("*").header("host", "h").body(Body::empty()).unwrap(), "\r\n\r\n").await;
+        assert_eq!(text, "OPTIONS * HTTP/1.1\r\nhost: h\r\n\r\n");
+        let text = written(Request::get("/").body(Body::empty()).unwrap(), "\r\n\r\n").await;
+        assert_eq!(text, "GET / HTTP/1.1\r\nhost: \r\n\r\n");
+    }
+
+    #[tokio::test]
+    async fn cookie_crumbs_are_joined() {
+        let request = Request::get("http://a/").header("cookie", "a=1").header("cookie", "b=2");
+        let text = written(request.body(Body::empty()).unwrap(), "\r\n\r\n").await;
+        assert!(text.contains("cookie: a=1; b=2\r\n"), "{text}");
+        assert_eq!(text.matches("cookie").count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_get_keeps_a_body_of_unknown_length() {
+        let text = written(Request::get("http://a/").body(stream(&["ab", "c"])).unwrap(), "0\r\n\r\n").await;
+        assert!(text.contains("transfer-encoding: chunked\r\n"), "{text}");
+        assert!(text.ends_with("2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn one_connection_serves_one_request_after_the_other() {
+        let (mut client, mut far) = connect().await;
+        for turn in 0..3 {
+            assert!(client.ready().await);
+            let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+            read_until(&mut far, "\r\n\r\n").await;
+            assert!(!client.is_ready(), "busy");
+            far.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+            let body = exchange.await.unwrap().unwrap().into_body().collect().await.unwrap();
+            assert_eq!(body.to_bytes(), "ok", "turn {turn}");
+            assert!(client.is_ready(), "free as soon as the body has ended");
+        }
+        drop(far);
+        assert!(!client.ready().await);
+        assert!(client.is_closed());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_not_written_comes_back() {
+        let (mut client, far) = connect().await;
+        assert!(client.ready().await);
+        drop(far);
+        let failed = client.exchange(Request::post("http://a/x").body(stream(&["all"])).unwrap()).await.unwrap_err();
+        assert_eq!(failed.error.kind(), ErrorKind::UpstreamConnectionTermination);
+        assert_eq!(failed.error.retry(), Retry::NotProcessed);
+        let request = failed.request.unwrap();
+        assert_eq!(request.uri(), "/x");
+        assert_eq!(request.into_body().collect().await.unwrap().to_bytes(), "all");
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_has_a_kind() {
+        let cases: [(&[u8], ErrorKind); 4] = [
+            (b"", ErrorKind::UpstreamConnectionTermination),
+            (b"HTTP/1.1 200", ErrorKind::UpstreamConnectionTermination),
+            (b"SSH-2.0-OpenSSH\r\n", ErrorKind::UpstreamProtocol),
+            (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", ErrorKind::UpstreamProtocol),
+        ];
+        for (answer, kind) in cases {
+            let (mut client, mut far) = connect().await;
+            let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+            read_until(&mut far, "\r\n\r\n").await;
+            far.write_all(answer).await.unwrap();
+            drop(far);
+            let failed = exchange.await.unwrap().unwrap_err();
+            assert_eq!(failed.error.kind(), kind, "{:?}", String::from_utf8_lossy(answer));
+            assert!(failed.request.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_cut_short_fails() {
+        let (mut client, mut far) = connect().await;
+        let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+        read_until(&mut far, "\r\n\r\n").await;
+        far.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await.unwrap();
+        drop(far);
+        let error = exchange.await.unwrap().unwrap().into_body().collect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UpstreamConnectionTermination);
+    }
+
+    #[tokio::test]
+    async fn connect_is_refused() {
+        let (mut client, _far) = connect().await;
+        let request = Request::connect("a:443").body(Body::empty()).unwrap();
+        assert_eq!(client.exchange(request).await.unwrap_err().error.kind(), ErrorKind::DownstreamProtocol);
+    }
+}
