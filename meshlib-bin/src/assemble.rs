@@ -39,14 +39,13 @@ pub(crate) fn apply(cli: &Cli, mut config: MeshConfig) -> (MeshConfig, CommandLi
     if let Some(id) = &cli.service_node {
         config.node.id.clone_from(id);
     }
-    let (config_path, config_yaml) = match cli.source() {
-        Source::File(path) => (path.display().to_string(), String::new()),
-        Source::Text(text) => (String::new(), text),
+    let config_path = match cli.source() {
+        Source::File(path) => path.display().to_string(),
+        Source::Text(_) => String::new(),
     };
     let options = CommandLineOptions {
         concurrency: cli.concurrency(),
         config_path,
-        config_yaml,
         log_level: cli.log_level.to_string(),
         service_cluster: cli.service_cluster.clone().unwrap_or_default(),
         service_node: cli.service_node.clone().unwrap_or_default(),

@@ -83,7 +83,7 @@ fn follow(signal: Signal, drain: &Drain, times: DrainTimes) {
             drain.enter(DrainPhase::Stopped);
         }
         Signal::Other(name) => {
-            tracing::info!(signal = name, "ignored: files are watched, and read again by themselves")
+            tracing::info!(signal = name, "ignored: nothing here is reloaded by a signal")
         }
     }
 }

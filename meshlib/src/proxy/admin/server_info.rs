@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use super::{json::Json, state::AdminState};
 
-/// The command line, as `/server_info` repeats it (Envoy's `CommandLineOptions`).
+/// The command line, as `/server_info` repeats it (Envoy's `CommandLineOptions`). A configuration that was given on the
+/// command line itself is left out: it may hold a private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandLineOptions {
     /// How many workers serve.
     pub concurrency: u32,
     /// The configuration file; empty when there is none.
     pub config_path: String,
-    /// The configuration given on the command line itself; empty when there is none.
-    pub config_yaml: String,
     /// The level of the log.
     pub log_level: String,
     /// `--service-cluster`.
@@ -29,7 +28,6 @@ impl Default for CommandLineOptions {
         Self {
             concurrency: 1,
             config_path: String::new(),
-            config_yaml: String::new(),
             log_level: "info".to_owned(),
             service_cluster: String::new(),
             service_node: String::new(),
@@ -74,7 +72,6 @@ fn command_line(options: &CommandLineOptions) -> Json {
     Json::Object(vec![
         ("concurrency", Json::whole(options.concurrency)),
         ("config_path", Json::text(&options.config_path)),
-        ("config_yaml", Json::text(&options.config_yaml)),
         ("log_level", Json::text(&options.log_level)),
         ("service_cluster", Json::text(&options.service_cluster)),
         ("service_node", Json::text(&options.service_node)),
