@@ -50,9 +50,9 @@ use std::{fmt, sync::Arc};
 use tokio::{sync::watch, task::JoinHandle};
 
 use self::{probes::Probes, stats::ControlStats, task::Task};
+pub use super::health::TrafficFlag;
 use super::{
     config::{ClusterConfig, DiscoveryConfig, HealthCheckConfig},
-    health::TrafficFlag,
     host::Host,
     host_set::{HostSet, HostSetCell},
 };

@@ -1,8 +1,8 @@
 //! DNS over the network: the system's servers and search list, or one given server.
 //!
 //! hickory-resolver asks; nothing is kept between two questions. Each question reads `resolv.conf` anew and opens its
-//! own sockets, so a server that died and came back, a changed file and a second runtime need no care. That costs some
-//! ten microseconds a question, against one question every few seconds.
+//! own sockets, so a server that died and came back, a changed file and a second runtime need no care. That costs tens
+//! of microseconds a question, against one question every few seconds.
 //!
 //! UDP with EDNS0, TCP when the answer was truncated. Search domains and `ndots` are applied here rather than in
 //! hickory, which would report the last name's "no such name" though the right name's server had failed: that empties

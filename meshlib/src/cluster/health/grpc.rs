@@ -36,7 +36,9 @@ impl GrpcCheck {
         };
         let uri = uri::Builder::new().scheme("http").authority(authority).path_and_query(PATH).build();
         Ok(Self {
-            uri: uri.map_err(wrong(&format!("the authority {authority:?}")))?,
+            uri: uri.map_err(wrong(&format!(
+                "the authority {authority:?} (another can be set as grpc_health_check.authority)"
+            )))?,
             timeout: HeaderValue::try_from(grpc_timeout(timeout))
                 .map_err(|error| wrong("the timeout")(error.into()))?,
             frame: wire::request(service),

@@ -1,12 +1,6 @@
 //! Who comes, stays and goes; what is published, logged and counted.
 
-use std::{
-    fmt,
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fmt, sync::Mutex};
 
 use super::{super::*, world::*};
 use crate::{cluster::host::HealthFlags, discovery::Endpoint};
@@ -185,8 +179,7 @@ impl tracing::Subscriber for Lines {
     }
 
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        tracing::span::Id::from_u64(NEXT.fetch_add(1, Ordering::Relaxed))
+        tracing::span::Id::from_u64(1)
     }
 
     fn event(&self, event: &tracing::Event<'_>) {
