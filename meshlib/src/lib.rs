@@ -5,6 +5,7 @@ pub mod base;
 pub mod cluster;
 pub mod discovery;
 pub mod http;
+pub mod layer;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod route;
