@@ -7,6 +7,7 @@ pub mod discovery;
 #[cfg(feature = "envoy")]
 pub mod envoy;
 pub mod http;
+pub mod layer;
 #[cfg(feature = "proxy")]
 pub mod net;
 #[cfg(feature = "proxy")]

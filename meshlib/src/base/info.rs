@@ -132,6 +132,11 @@ pub struct Record {
     pub health_check: bool,
     /// Whether this side made the response.
     pub local_reply: bool,
+    /// Whether the request's head was captured; without it, method and target above are not the request's.
+    pub captured: bool,
+    /// The client's address as far as it can be trusted, where it is not the connection's peer: from `x-forwarded-for`
+    /// behind trusted proxies.
+    pub trusted_client: Option<std::net::IpAddr>,
 }
 
 impl Record {
@@ -218,6 +223,7 @@ struct Shared {
     started: Instant,
     start_time: SystemTime,
     observers: FinishObservers,
+    later_observers: Mutex<Vec<FinishObservers>>,
     bytes_received: AtomicU64,
     bytes_sent: AtomicU64,
     pumps_uploads: bool,
@@ -250,6 +256,7 @@ impl RequestInfo {
             started,
             start_time,
             observers,
+            later_observers: Mutex::new(Vec::new()),
             bytes_received: AtomicU64::new(0),
             bytes_sent: AtomicU64::new(0),
             pumps_uploads,
@@ -299,6 +306,16 @@ impl RequestInfo {
         self.read(Record::upstream_host)
     }
 
+    /// Lets more observers read the record when it closes. What they want of the request is kept by the next
+    /// [`Self::capture_request`].
+    pub fn observe(&self, observers: &FinishObservers) {
+        self.later_observers().push(observers.clone());
+    }
+
+    fn later_observers(&self) -> std::sync::MutexGuard<'_, Vec<FinishObservers>> {
+        self.0.later_observers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Keeps what observers want of the request's headers. Called just before they move on.
     pub fn capture_request<B>(&self, request: &http::Request<B>) {
         self.update(|record| {
@@ -306,8 +323,12 @@ impl RequestInfo {
             record.uri = request.uri().clone();
             record.version = request.version();
             record.authority = authority(request);
+            record.captured = true;
             record.request_headers.clear();
             capture(request.headers(), &self.0.observers.request_headers, &mut record.request_headers);
+            for later in self.later_observers().iter() {
+                capture(request.headers(), &later.request_headers, &mut record.request_headers);
+            }
         });
     }
 
@@ -317,6 +338,9 @@ impl RequestInfo {
             record.status = Some(status);
             record.response_headers.clear();
             capture(headers, &self.0.observers.response_headers, &mut record.response_headers);
+            for later in self.later_observers().iter() {
+                capture(headers, &later.response_headers, &mut record.response_headers);
+            }
         });
     }
 
@@ -346,8 +370,11 @@ impl RequestInfo {
             return;
         }
         let record = self.0.record.lock().unwrap_or_else(PoisonError::into_inner);
-        for observer in self.0.observers.observers.iter() {
-            observer.on_finish(self, &record);
+        let later = self.later_observers();
+        for observers in std::iter::once(&self.0.observers).chain(later.iter()) {
+            for observer in observers.observers.iter() {
+                observer.on_finish(self, &record);
+            }
         }
     }
 

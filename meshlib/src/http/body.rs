@@ -21,6 +21,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use pin_project::pin_project;
 
 use crate::base::{BoxError, Error};
 
@@ -67,7 +68,7 @@ impl Body {
             return own.take().unwrap_or_default();
         }
         match body {
-            Some(body) => Self(Kind::Boxed(Box::pin(MapError(Box::pin(body))))),
+            Some(body) => Self(Kind::Boxed(Box::pin(MapError(body)))),
             None => Self::empty(),
         }
     }
@@ -166,7 +167,8 @@ impl fmt::Debug for Body {
 }
 
 /// A foreign body whose errors become ours.
-struct MapError<B>(Pin<Box<B>>);
+#[pin_project]
+struct MapError<B>(#[pin] B);
 
 impl<B> http_body::Body for MapError<B>
 where
@@ -176,8 +178,8 @@ where
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.0.as_mut().poll_frame(cx).map_err(Error::from_boxed)
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.project().0.poll_frame(cx).map_err(Error::from_boxed)
     }
 
     fn is_end_stream(&self) -> bool {
