@@ -23,7 +23,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header::Entry};
+use http::{HeaderMap, HeaderValue, Request, header::Entry};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -38,6 +38,18 @@ impl RequestIdLayer {
     /// Ids from this source of randomness.
     pub fn new(random: &Random) -> Self {
         Self(Arc::new(Mutex::new(random.fork())))
+    }
+
+    /// Keeps the id that is there, or makes one.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        match headers.entry(X_REQUEST_ID) {
+            // It never comes again: HPACK must not give it a place in its table.
+            Entry::Occupied(mut entry) => entry.get_mut().set_sensitive(true),
+            Entry::Vacant(entry) => {
+                let random = self.0.lock().unwrap_or_else(PoisonError::into_inner).u128(..);
+                entry.insert(uuid(random));
+            }
+        }
     }
 }
 
@@ -70,10 +82,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        if let Entry::Vacant(entry) = request.headers_mut().entry(X_REQUEST_ID) {
-            let random = self.ids.0.lock().unwrap_or_else(PoisonError::into_inner).u128(..);
-            entry.insert(uuid(random));
-        }
+        self.ids.apply(request.headers_mut());
         self.inner.call(request)
     }
 }
@@ -91,7 +100,6 @@ fn uuid(random: u128) -> HeaderValue {
     }
     let text = Bytes::copy_from_slice(&text);
     let mut value = HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static(""));
-    // It never comes again: HPACK must not give it a place in its table.
     value.set_sensitive(true);
     value
 }

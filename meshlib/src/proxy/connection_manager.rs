@@ -18,14 +18,9 @@ use crate::{
         resources::WallClock,
         stats::GaugeGuard,
     },
-    http::{
-        body::Body, grpc, handler::Handler, headers::strip_hop_by_hop, local_reply::ReplyTo, service::ArcService,
-    },
+    http::{body::Body, grpc, handler::Handler, headers::strip_hop_by_hop, local_reply::ReplyTo, service::ArcService},
     layer::{
-        forwarded::ForwardedRules,
-        request_id::RequestIds,
-        server_header::ServerHeaders,
-        stats::DownstreamStats,
+        forwarded::ForwardedLayer, request_id::RequestIdLayer, server_header::ServerHeaderLayer, stats::HttpStats,
     },
 };
 
@@ -35,11 +30,11 @@ pub(crate) struct HttpConnectionManager(Arc<Manager>);
 
 struct Manager {
     service: ArcService,
-    forwarded: ForwardedRules,
-    ids: Option<RequestIds>,
-    server: ServerHeaders,
+    forwarded: ForwardedLayer,
+    ids: Option<RequestIdLayer>,
+    server: ServerHeaderLayer,
     observers: FinishObservers,
-    requests: Arc<DownstreamStats>,
+    requests: Arc<HttpStats>,
     connections: ConnectionStats,
     wall_clock: Arc<dyn WallClock>,
 }
@@ -81,16 +76,15 @@ impl HttpConnectionManager {
             let detail = format!("server_name {:?} cannot be a header", config.server_name);
             Error::new(ErrorKind::Configuration).with_detail(detail).with_source(error)
         })?;
-        let requests = Arc::new(DownstreamStats::new(resources.stats(), &prefix));
+        let requests = Arc::new(HttpStats::new(resources.stats(), &config.stat_prefix));
         let counted: Arc<dyn FinishObserver> = requests.clone();
         Ok(Self(Arc::new(Manager {
             service,
-            forwarded: ForwardedRules {
-                use_remote_address: config.use_remote_address,
-                xff_num_trusted_hops: config.xff_num_trusted_hops,
-            },
-            ids: config.generate_request_id.then(|| RequestIds::new(resources.random())),
-            server: ServerHeaders::new(server, resources.wall_clock().clone()),
+            forwarded: ForwardedLayer::new()
+                .use_remote_address(config.use_remote_address)
+                .trusted_hops(config.xff_num_trusted_hops),
+            ids: config.generate_request_id.then(|| RequestIdLayer::new(resources.random())),
+            server: ServerHeaderLayer::new(server).wall_clock(resources.wall_clock().clone()),
             observers: FinishObservers::new(access_logs.into_iter().chain([counted])),
             requests,
             connections: ConnectionStats::new(resources.stats(), &prefix),
@@ -117,9 +111,12 @@ impl HttpConnectionManager {
             one_host(headers)?;
         }
         strip_hop_by_hop(headers);
-        self.0.forwarded.apply(info.connection().map(AsRef::as_ref), headers);
+        let client = self.0.forwarded.apply(headers, info.connection().map(AsRef::as_ref));
+        if client.is_some() {
+            info.update(|record| record.trusted_client = client);
+        }
         if let Some(ids) = &self.0.ids {
-            ids.ensure(headers);
+            ids.apply(headers);
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The configured filters, folded: each wraps the next, the router is the innermost.
 
+use tower_layer::Layer;
+
 use super::config::{HttpFilterConfig, NodeConfig};
 use crate::{
     base::{Error, ErrorKind, Resources},
@@ -25,9 +27,10 @@ fn wrap(
 ) -> Result<ArcService, Error> {
     match filter {
         HttpFilterConfig::HealthCheck(config) => {
-            let layer = HealthCheckLayer::new(&config.headers)
+            let layer = HealthCheckLayer::matching(&config.headers)
                 .map_err(|error| Error::new(ErrorKind::Configuration).with_source(error))?;
-            todo!("{layer:?} {node:?} {resources:?} {next:?}")
+            let layer = layer.cluster(&node.cluster).failing_with(resources.drain().clone());
+            Ok(ArcService::new(layer.layer(next)))
         }
     }
 }

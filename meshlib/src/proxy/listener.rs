@@ -173,8 +173,8 @@ impl ConnectionStack {
     }
 
     async fn serve_http(self, io: BoxIo, connection: ConnectionInfo, drain: Drain) {
-        let manager = self.manager.connection(&connection);
-        serve_connection(io, Arc::new(connection), manager, self.options, drain).await;
+        let _open = self.manager.open(&connection);
+        serve_connection(io, Arc::new(connection), self.manager, self.options, drain).await;
     }
 }
 

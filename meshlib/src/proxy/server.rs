@@ -28,7 +28,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    base::{DrainPhase, DrainTimes, Error, Resources},
+    base::{Drain, DrainPhase, DrainTimes, Error, Resources},
     cluster::Cluster,
     net::listen::ConnectionLimit,
 };
@@ -79,7 +79,8 @@ impl Server {
         let mut starting = Starting::bind(&config, &resources)?;
         let workers = Worker::of(resources.workers());
         let (state, quit) = (ServerState::new(resources.drain().clone()), Arc::new(Notify::new()));
-        let stats = ServerStats::new(resources.stats(), state.clone(), u32::try_from(workers.len()).unwrap_or(u32::MAX));
+        let stats =
+            ServerStats::new(resources.stats(), state.clone(), u32::try_from(workers.len()).unwrap_or(u32::MAX));
         let quitting = quit.clone();
         let admin_state = AdminState::new(resources.stats().clone(), stats)
             .with_node(config.node.clone())
@@ -144,10 +145,7 @@ impl Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("listeners", &self.listeners)
-            .field("admin", &self.admin)
-            .finish_non_exhaustive()
+        f.debug_struct("Server").field("listeners", &self.listeners).field("admin", &self.admin).finish_non_exhaustive()
     }
 }
 
@@ -180,7 +178,8 @@ impl Starting {
         let listener = Listener::bind(config.address, ConnectionLimit::new(admin::MAX_CONNECTIONS), resources)?;
         let address = listener.local_addr();
         let stack = admin_stack(config, admin::stack(state), resources)?;
-        listener.start(&[(Worker::ambient(), stack)], resources.drain(), &mut self.tasks);
+        // It answers to the end: its own drain never begins.
+        listener.start(&[(Worker::ambient(), stack)], &Drain::new(), &mut self.tasks);
         Ok(address)
     }
 
@@ -189,9 +188,8 @@ impl Starting {
         let paths: Vec<_> = workers.iter().map(|worker| (worker.clone(), self.clusters.services(resources))).collect();
         let mut ready = Vec::with_capacity(self.bound.len());
         for (blueprint, listener) in self.bound.drain(..) {
-            let stacks = paths.iter().map(|(worker, services)| {
-                Ok((worker.clone(), blueprint.stack(services, resources)?))
-            });
+            let stacks =
+                paths.iter().map(|(worker, services)| Ok((worker.clone(), blueprint.stack(services, resources)?)));
             ready.push((listener, stacks.collect::<Result<_, Error>>()?));
         }
         Ok(ready)

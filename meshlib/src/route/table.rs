@@ -18,11 +18,14 @@ use std::{fmt, sync::Arc};
 use http::Request;
 
 use super::{
-    config::{RouteAction, RouteMatch, RouteTableConfig, VirtualHostConfig},
+    config::{RouteAction, RouteConfig, RouteMatch, RouteTableConfig},
     matcher::RouteIndex,
     virtual_host::{DomainError, Domains},
 };
-use crate::http::header_match::HeaderMatchError;
+use crate::{
+    base::{Error, ErrorKind},
+    http::header_match::HeaderMatchError,
+};
 
 /// Routes compiled, each with a target of type `T`.
 #[derive(Debug)]
@@ -103,22 +106,29 @@ impl<T> RouteTable<T> {
     /// Two virtual hosts with one domain, a domain that is none, a virtual host without domains, a regular expression
     /// that is none.
     pub fn new(config: &RouteTableConfig, mut target: impl FnMut(&RouteAction) -> T) -> Result<Self, RouteTableError> {
+        Self::try_new(config, |action| Ok(target(action)))
+    }
+
+    /// The same, with targets that may not be to be had.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and those of `target`.
+    pub fn try_new<E: From<RouteTableError>>(
+        config: &RouteTableConfig,
+        mut target: impl FnMut(&RouteAction) -> Result<T, E>,
+    ) -> Result<Self, E> {
         let own = |name: &Arc<str>| Arc::from(&**name);
-        let mut entries = |host: &VirtualHostConfig| Entries {
-            name: own(&host.name),
-            domains: host.domains.clone(),
-            routes: (host.routes.iter())
-                .map(|route| Entry {
-                    matches: route.matches.clone(),
-                    route: Route {
-                        name: route.name.as_ref().map(own),
-                        cluster: Some(own(&route.action.cluster)),
-                        target: target(&route.action),
-                    },
-                })
-                .collect(),
+        let mut entry = |route: &RouteConfig| {
+            let (name, cluster) = (route.name.as_ref().map(own), Some(own(&route.action.cluster)));
+            let route_target = Route { name, cluster, target: target(&route.action)? };
+            Ok(Entry { matches: route.matches.clone(), route: route_target })
         };
-        Self::compile(config.virtual_hosts.iter().map(&mut entries).collect())
+        let mut hosts = Vec::with_capacity(config.virtual_hosts.len());
+        for host in &config.virtual_hosts {
+            let routes = host.routes.iter().map(&mut entry).collect::<Result<_, E>>()?;
+            hosts.push(Entries { name: own(&host.name), domains: host.domains.clone(), routes });
+        }
+        Ok(Self::compile(hosts)?)
     }
 
     pub(super) fn compile(hosts: Vec<Entries<T>>) -> Result<Self, RouteTableError> {
@@ -184,6 +194,12 @@ pub enum RouteTableErrorKind {
     InvalidDomain(String),
     /// A route's header condition cannot be compiled.
     HeaderMatch(HeaderMatchError),
+}
+
+impl From<RouteTableError> for Error {
+    fn from(error: RouteTableError) -> Self {
+        Self::new(ErrorKind::Configuration).with_source(error)
+    }
 }
 
 impl fmt::Display for RouteTableError {
