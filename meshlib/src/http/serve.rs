@@ -123,9 +123,7 @@ async fn sniff_in_time<T: AsyncRead + Unpin>(
     drain: &Drain,
 ) -> Option<(Sniffed, Rewind<T>)> {
     let limit = options.request_headers_timeout;
-    let late = async {
-        if limit.is_zero() { std::future::pending().await } else { Deadline::after(limit).await }
-    };
+    let late = async { if limit.is_zero() { std::future::pending().await } else { Deadline::after(limit).await } };
     let drained = async {
         drain.reached(DrainPhase::Draining).await;
         // Accepted a moment ago, its first request may be on the way.
