@@ -30,6 +30,7 @@ pub mod client;
 pub mod demo;
 pub mod dns;
 pub mod echo;
+pub mod mesh;
 
 /// The messages, clients and servers of the package `api`, generated from `proto/echo.proto` and `proto/stream.proto`.
 #[allow(missing_docs, unreachable_pub, clippy::too_many_lines)]

@@ -1,8 +1,20 @@
 //! Where the command line meets the library. The only module that names the library's entry points.
 
+use std::{
+    io::{self, IsTerminal},
+    sync::Arc,
+    time::Duration,
+};
+
 use meshlib::{
-    base::{Drain, DrainPhase},
-    proxy::{admin::CommandLineOptions, config::MeshConfig},
+    base::{
+        Drain, DrainPhase, Resources, Stats,
+        resources::{SystemFiles, Workers},
+    },
+    discovery::resolver::SystemResolver,
+    envoy::{self, Loaded, diagnostic::Style},
+    net::{TcpNetwork, log_sink::SystemLogSinks},
+    proxy::{admin::CommandLineOptions, config::MeshConfig, server::Server},
 };
 use tokio::runtime::Handle;
 
@@ -11,24 +23,17 @@ use crate::{
     exit::Failure,
 };
 
-/// A configuration that was read.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    /// What to serve.
-    pub(crate) config: MeshConfig,
-    /// What is good enough to serve but should be spelled otherwise.
-    pub(crate) warnings: Vec<String>,
-}
+/// How long the end of the process waits for lines that are not written yet.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Reads a configuration. A failure lists every mistake with its place.
 pub(crate) fn load(source: &Source) -> Result<Loaded, Failure> {
-    let name = source.name();
-    let _text = match source {
-        Source::File(path) => std::fs::read(path).map_err(|error| Failure::io(&format!("read {name}"), &error))?,
-        Source::Text(text) => text.clone().into_bytes(),
+    let loaded = match source {
+        Source::File(path) => envoy::load_file(path, &SystemFiles),
+        Source::Text(text) => envoy::load(&source.name(), text),
     };
-    // The one line that is missing: `meshlib::envoy::load`.
-    Err(Failure::new(format!("cannot use {name}: the reader of Envoy files is not attached yet")))
+    let style = if io::stderr().is_terminal() { Style::Colored } else { Style::Plain };
+    loaded.map_err(|errors| Failure::diagnosed(errors.render(style)))
 }
 
 /// The configuration with what the command line says of the node, and the command line as `/server_info` shows it.
@@ -57,17 +62,22 @@ pub(crate) fn apply(cli: &Cli, mut config: MeshConfig) -> (MeshConfig, CommandLi
 /// Serves until the drain is over. Runs on the main runtime; connections go to the `workers`.
 pub(crate) async fn serve(loaded: Loaded, cli: &Cli, workers: Vec<Handle>, drain: Drain) -> Result<(), Failure> {
     let (config, options) = apply(cli, loaded.config);
-    let start = async {
-        // The lines that are missing: resources over the system's network, `cli.resolver`, `workers` and `drain`; then
-        // `Server::start`, with `exit::explain_bind` for a listener that cannot be bound.
-        let (_, _, _) = (config, options, workers);
-        Err::<(), _>(Failure::new("cannot serve: the server is not attached yet"))
-    };
-    match unless_drained(start, &drain).await {
-        // `server.run_until_stopped().await`
-        Some(started) => started,
-        None => Ok(()),
+    let (stats, mut resolver) = (Stats::new(), SystemResolver::new());
+    if let Some(server) = cli.resolver {
+        resolver = SystemResolver::with_server(server);
     }
+    let sinks = SystemLogSinks::new(&stats);
+    let resources = Resources::new(Arc::new(TcpNetwork::new()), Arc::new(resolver), Arc::new(sinks.clone()))
+        .with_stats(stats)
+        .with_drain(drain.clone())
+        .with_workers(Workers::Runtimes(workers));
+    let start = Server::start_with(config, options, resources);
+    if let Some(server) = unless_drained(start, &drain).await {
+        server.map_err(|error| Failure::new(error.to_string()))?.finished().await;
+    }
+    // The last lines of the access logs: the process ends after this.
+    tokio::task::spawn_blocking(move || sinks.flush(LAST_LINES)).await.ok();
+    Ok(())
 }
 
 /// A start waits for its clusters to warm up; there is nothing to drain before it has served, so a drain ends it.

@@ -13,10 +13,12 @@ use std::{
 };
 
 use clap::Parser;
-use meshlib::base::{Drain, DrainTimes};
+use meshlib::{
+    base::{Drain, DrainTimes},
+    envoy::Loaded,
+};
 
 use crate::{
-    assemble::Loaded,
     cli::{Cli, LogLevel, Mode},
     exit::Failure,
     runtime::WorkerThreads,
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Said even when logging is off. Nobody is left to tell if this fails.
-            let _ = writeln!(io::stderr(), "error: {failure}");
+            let _ = writeln!(io::stderr(), "{failure}");
             ExitCode::FAILURE
         }
     }
@@ -45,7 +47,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match cli.mode {
         Mode::Validate => report(cli, &loaded).map_err(|error| Failure::io("report", &error)),
         Mode::Serve => {
-            loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            if !loaded.warnings.is_empty() {
+                tracing::warn!("{}", loaded.warnings);
+            }
             serve(cli, loaded)
         }
     }
@@ -53,8 +57,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
 
 /// In Envoy's words.
 fn report(cli: &Cli, loaded: &Loaded) -> io::Result<()> {
-    for warning in &loaded.warnings {
-        writeln!(io::stderr(), "warning: {warning}")?;
+    if !loaded.warnings.is_empty() {
+        writeln!(io::stderr(), "{}", loaded.warnings)?;
     }
     writeln!(io::stdout(), "configuration '{}' OK", cli.source().name())
 }

@@ -184,7 +184,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// A listening TCP socket.
 #[derive(Debug)]
 pub(super) struct TcpAcceptor {
-    listener: TcpListener,
+    pub(super) listener: TcpListener,
     local: SocketAddr,
 }
 

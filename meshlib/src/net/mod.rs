@@ -1,6 +1,6 @@
 //! Floor 1: connections, without a word about what they carry.
 //!
-//! [`TcpNetwork`] is the real [`Network`](crate::base::resources::Network); [`listen::Listener`] accepts without
+//! [`TcpNetwork`] is the real [`Network`]; [`listen::Listener`] accepts without
 //! ever giving up; [`io`] has the small adapters that every codec needs.
 //!
 //! ```

@@ -3,11 +3,12 @@
 //! The accept loop hands detached sockets to the least loaded worker, so that a few long-lived gRPC connections spread
 //! evenly and a second process on the same port fails with "address in use".
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
+    bind_error,
     connection_manager::HttpConnectionManager,
     worker::{Load, Worker},
 };
@@ -15,7 +16,7 @@ use super::{
 use crate::net::tls::TlsAcceptor;
 use crate::{
     base::{
-        ConnectionInfo, Counter, Drain, DrainPhase, Error, ErrorKind, Gauge, Resources, Stats,
+        ConnectionInfo, Counter, Drain, DrainPhase, Error, Gauge, Resources, Stats,
         resources::{Accepted, BoxIo},
     },
     http::{options::ServerOptions, serve::serve_connection},
@@ -68,9 +69,9 @@ pub(crate) fn stat_prefix(address: SocketAddr) -> String {
 impl Listener {
     /// Binds `address`.
     pub(crate) fn bind(address: SocketAddr, limit: ConnectionLimit, resources: &Resources) -> Result<Self, Error> {
-        let accepting = resources.network().bind(address).map_err(|error| bind_error(address, error))?;
+        let accepting = resources.network().bind(address).map_err(|error| bind_error::explain(address, &error))?;
         let accepting = Accepting::new(accepting, limit);
-        let local_addr = accepting.local_addr().map_err(|error| bind_error(address, error))?;
+        let local_addr = accepting.local_addr().map_err(|error| bind_error::explain(address, &error))?;
         Ok(Self { accepting, local_addr, stats: ListenerStats::new(resources.stats(), address) })
     }
 
@@ -176,20 +177,4 @@ impl ConnectionStack {
         let _open = self.manager.open(&connection);
         serve_connection(io, Arc::new(connection), self.manager, self.options, drain).await;
     }
-}
-
-/// Says what failed and what to do about it.
-fn bind_error(address: SocketAddr, error: io::Error) -> Error {
-    let remedy = match error.kind() {
-        io::ErrorKind::AddrInUse => "another process listens there: stop it, or choose another port".to_owned(),
-        io::ErrorKind::PermissionDenied => format!(
-            "port {port} needs a privilege: grant CAP_NET_BIND_SERVICE, or lower the sysctl \
-             net.ipv4.ip_unprivileged_port_start to {port}, or listen on a port above it and let a Service's \
-             targetPort lead there",
-            port = address.port()
-        ),
-        io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address".to_owned(),
-        _ => "the operating system refused".to_owned(),
-    };
-    Error::new(ErrorKind::Io).with_detail(format!("cannot listen on {address}: {remedy}")).with_source(error)
 }

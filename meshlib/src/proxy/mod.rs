@@ -6,6 +6,7 @@
 //! through the configured filters and the router.
 
 pub mod admin;
+mod bind_error;
 mod blueprint;
 mod clusters;
 pub mod config;

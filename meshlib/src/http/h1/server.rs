@@ -132,7 +132,7 @@ fn service<H: Handler>(
 ) -> impl Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible, Future: Send> {
     service_fn(move |request: Request<Incoming>| {
         // At once, not when first polled: from here on what is written is this request's answer.
-        let exchange = Exchange::begin(handler.begin(&connection, true), state.clone(), request.method());
+        let exchange = Exchange::begin(handler.begin(&connection, true), state.clone(), &request);
         let answer = exchange.answer(handler.clone(), request);
         async move { Ok(answer.await) }
     })

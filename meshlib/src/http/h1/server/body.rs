@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use pin_project::pin_project;
+use pin_project::{pin_project, pinned_drop};
 
 use super::{exchange::Exchange, state::State};
 use crate::{
@@ -19,13 +19,17 @@ use crate::{
     http::Body,
 };
 
+/// How much of an upload that nobody wants hyper may have read already, so that it finds the next request.
+const DRAINED: u64 = 8192;
+
 /// What the client uploads. Its trailers are dropped, as Envoy drops them unless told otherwise.
-#[pin_project]
+#[pin_project(PinnedDrop)]
 pub(crate) struct RequestBody {
     #[pin]
     inner: Incoming,
     info: RequestInfo,
     state: Arc<State>,
+    ended: bool,
 }
 
 impl RequestBody {
@@ -35,7 +39,7 @@ impl RequestBody {
             state.uploaded();
             return Body::empty();
         }
-        Body::from_h1(Self { inner, info: info.clone(), state: state.clone() })
+        Body::from_h1(Self { inner, info: info.clone(), state: state.clone(), ended: false })
     }
 }
 
@@ -47,13 +51,17 @@ impl http_body::Body for RequestBody {
         let mut this = self.project();
         let frame = match ready!(this.inner.as_mut().poll_frame(cx)) {
             Some(Ok(frame)) => frame.into_data().ok(),
-            Some(Err(error)) => return Poll::Ready(Some(Err(broken(error)))),
+            Some(Err(error)) => {
+                this.state.close();
+                return Poll::Ready(Some(Err(broken(error))));
+            }
             None => None,
         };
         if let Some(data) = &frame {
             this.info.add_bytes_received(data.len() as u64);
         }
         if frame.is_none() || this.inner.is_end_stream() {
+            *this.ended = true;
             this.state.uploaded();
         }
         Poll::Ready(frame.map(|data| Ok(Frame::data(data))))
@@ -65,6 +73,16 @@ impl http_body::Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for RequestBody {
+    fn drop(self: Pin<&mut Self>) {
+        // Of a long upload hyper reads no more, and closes after the response: the client should know.
+        if !self.ended && self.inner.size_hint().exact().is_none_or(|left| left > DRAINED) {
+            self.state.close();
+        }
     }
 }
 
@@ -110,7 +128,8 @@ impl http_body::Body for ResponseBody {
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                 this.exchange.info.add_bytes_sent(length);
                 *this.left = this.left.map(|left| left.saturating_sub(length));
-                if *this.left == Some(0) || this.inner.is_end_stream() {
+                // hyper asks for nothing more after each of these.
+                if frame.is_trailers() || *this.left == Some(0) || this.inner.is_end_stream() {
                     this.exchange.end();
                 }
                 Poll::Ready(Some(Ok(frame)))

@@ -84,6 +84,7 @@ where
                 return true;
             }
             self.draining = true;
+            self.state.close();
             self.timers.hurry(GRACE);
         }
         false
@@ -126,6 +127,9 @@ where
 {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
+            if self.poll_drain(cx) {
+                return Poll::Ready(End::Cut);
+            }
             if let Poll::Ready(result) = Pin::new(&mut *self.http).poll(cx) {
                 return Poll::Ready(self.end(result));
             }
@@ -134,9 +138,6 @@ where
                 return Poll::Ready(End::Cut);
             }
             self.poll_upload(cx);
-            if self.poll_drain(cx) {
-                return Poll::Ready(End::Cut);
-            }
             if self.must_tell() {
                 self.told = true;
                 Pin::new(&mut *self.http).graceful_shutdown();

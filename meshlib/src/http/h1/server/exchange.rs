@@ -25,14 +25,15 @@ pub(super) struct Exchange {
     pub(super) info: RequestInfo,
     pub(super) state: Arc<State>,
     is_head: bool,
+    version: Version,
     /// The response is complete, or its own side failed: the client is not to blame.
     ended: bool,
 }
 
 impl Exchange {
-    pub(super) fn begin(info: RequestInfo, state: Arc<State>, method: &Method) -> Self {
+    pub(super) fn begin(info: RequestInfo, state: Arc<State>, request: &Request<Incoming>) -> Self {
         state.begin();
-        Self { info, state, is_head: *method == Method::HEAD, ended: false }
+        Self { info, state, is_head: request.method() == Method::HEAD, version: request.version(), ended: false }
     }
 
     /// Has the request answered by `handler`.
@@ -41,7 +42,9 @@ impl Exchange {
         // hyper leaves its upgrade handle here.
         parts.extensions.clear();
         if let Err(error) = head::admit(&mut parts) {
-            let reply = last(handler.refuse(Some(&parts), error, &self.info));
+            // What comes after a refused request cannot be trusted.
+            self.state.close();
+            let reply = handler.refuse(Some(&parts), error, &self.info);
             return self.respond(reply);
         }
         let body = RequestBody::of(body, &self.info, &self.state);
@@ -64,7 +67,8 @@ impl Exchange {
     /// The answer to a stream that stood still: 504, or 408 when it is the client's upload that did (Envoy's
     /// `maybeRequestTimeoutCode`).
     fn timed_out<H: Handler>(&self, handler: &H) -> Response<Body> {
-        let mut reply = last(handler.refuse(None, Error::new(ErrorKind::StreamIdleTimeout), &self.info));
+        self.state.close();
+        let mut reply = handler.refuse(None, Error::new(ErrorKind::StreamIdleTimeout), &self.info);
         if self.state.is_uploading() && reply.status() == StatusCode::GATEWAY_TIMEOUT {
             *reply.status_mut() = StatusCode::REQUEST_TIMEOUT;
             self.info.update(|record| record.status = Some(StatusCode::REQUEST_TIMEOUT));
@@ -75,7 +79,11 @@ impl Exchange {
     fn respond(mut self, mut response: Response<Body>) -> Response<ResponseBody> {
         // Framing is the codec's own: it follows from the body and from `content-length`.
         response.headers_mut().remove(header::TRANSFER_ENCODING);
-        *response.version_mut() = Version::HTTP_11;
+        // HTTP/1.0 only ever gets a refusal; saying so keeps hyper from adding `keep-alive` to it.
+        *response.version_mut() = self.version;
+        if self.state.is_closing() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         self.ended = self.is_head || bodiless || http_body::Body::is_end_stream(response.body());
         self.state.respond(self.info.take_upload());
@@ -93,12 +101,6 @@ impl Exchange {
         self.ended = true;
         self.info.update(|record| record.flags |= error.flags());
     }
-}
-
-/// The last response on its connection: what comes after a refused request cannot be trusted.
-fn last(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
 }
 
 impl Drop for Exchange {

@@ -19,11 +19,14 @@ pub(super) struct State {
     responded: AtomicBool,
     /// The request's body is not complete.
     uploading: AtomicBool,
+    /// The connection ends with this exchange: a drain, or a request whose end cannot be found.
+    closing: AtomicBool,
     /// hyper may hold bytes of a response.
     unsettled: AtomicBool,
     /// Bytes have moved since somebody last asked.
     moved: AtomicBool,
-    /// Bytes of a head have arrived, but not the whole of it.
+    /// Bytes of a head have arrived, but not the whole of it. Those that came in one read with the request before it
+    /// are not noticed: such a client has the time of an idle connection.
     head: AtomicBool,
     /// The client has closed, or the connection broke.
     gone: AtomicBool,
@@ -53,6 +56,11 @@ impl State {
 
     pub(super) fn uploaded(&self) {
         self.uploading.store(false, Relaxed);
+    }
+
+    /// Nobody can tell any more where the next request begins, or there must be none.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Relaxed);
     }
 
     pub(super) fn end(&self) {
@@ -87,10 +95,10 @@ impl State {
         self.gone.store(true, Relaxed);
     }
 
-    /// Asks for a local reply instead of the response under way; `false` when it is too late for that.
+    /// Asks for a local reply instead of the response under way; `false` when it is too late for that, or was asked
+    /// for before.
     pub(super) fn time_out(&self) -> bool {
-        self.timed_out.store(true, Relaxed);
-        self.is_in_flight() && !self.has_responded()
+        !self.timed_out.swap(true, Relaxed) && self.is_in_flight() && !self.has_responded()
     }
 
     pub(super) fn begun(&self) -> u32 {
@@ -107,6 +115,10 @@ impl State {
 
     pub(super) fn is_uploading(&self) -> bool {
         self.uploading.load(Relaxed)
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
     }
 
     /// No request is in flight, and all responses have been written.
