@@ -17,7 +17,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -224,6 +224,7 @@ struct Shared {
     start_time: SystemTime,
     observers: FinishObservers,
     later_observers: Mutex<Vec<FinishObservers>>,
+    request_end: OnceLock<Instant>,
     bytes_received: AtomicU64,
     bytes_sent: AtomicU64,
     pumps_uploads: bool,
@@ -257,6 +258,7 @@ impl RequestInfo {
             start_time,
             observers,
             later_observers: Mutex::new(Vec::new()),
+            request_end: OnceLock::new(),
             bytes_received: AtomicU64::new(0),
             bytes_sent: AtomicU64::new(0),
             pumps_uploads,
@@ -289,6 +291,16 @@ impl RequestInfo {
     /// The same by the wall clock.
     pub fn start_time(&self) -> SystemTime {
         self.0.start_time
+    }
+
+    /// Notes that the request has ended, its body included. Only the first call counts.
+    pub fn note_request_end(&self) {
+        self.0.request_end.get_or_init(Instant::now);
+    }
+
+    /// When the request had ended, its body included; `None` while it goes on, or when nobody looks.
+    pub fn request_end(&self) -> Option<Instant> {
+        self.0.request_end.get().copied()
     }
 
     /// Reads the record.

@@ -68,8 +68,9 @@ impl Body {
             return own.take().unwrap_or_default();
         }
         match body {
-            Some(body) => Self(Kind::Boxed(Box::pin(MapError(body)))),
-            None => Self::empty(),
+            // One that has ended already, as of a GET, needs no box.
+            Some(body) if !body.is_end_stream() => Self(Kind::Boxed(Box::pin(MapError(body)))),
+            _ => Self::empty(),
         }
     }
 

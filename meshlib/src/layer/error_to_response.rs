@@ -49,15 +49,23 @@ impl<S> Layer<S> for ErrorToResponseLayer {
     type Service = ErrorToResponse<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ErrorToResponse { inner }
+        ErrorToResponse { inner, broken: None }
     }
 }
 
 /// Answers with a local reply where the inner service fails, by [`Error::status`] and [`Error::reply_text`]; an error
 /// of another type becomes [`ErrorKind::Internal`]. The error's flags are added to the request's [`RequestInfo`].
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ErrorToResponse<S> {
     inner: S,
+    /// Why the inner service is not ready: the response to the next request.
+    broken: Option<Error>,
+}
+
+impl<S: Clone> Clone for ErrorToResponse<S> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), broken: None }
+    }
 }
 
 impl<S, B, ResBody> Service<Request<B>> for ErrorToResponse<S>
@@ -71,14 +79,19 @@ where
     type Error = Infallible;
     type Future = ResponseFuture<S::Future>;
 
-    // A service that fails to become ready says so through the response of each request.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx).map(|_| Ok(()))
+        // A service that failed here must not be called.
+        self.broken = ready!(self.inner.poll_ready(cx)).err().map(Error::from_boxed);
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (reply, info) = (ReplyTo::of(&request), RequestInfo::of(request.extensions()).cloned());
-        ResponseFuture { inner: self.inner.call(request), reply, info }
+        let state = match self.broken.take() {
+            Some(error) => State::Broken(Some(error)),
+            None => State::Called(self.inner.call(request)),
+        };
+        ResponseFuture { state, reply, info }
     }
 }
 
@@ -87,9 +100,16 @@ where
 #[derive(Debug)]
 pub struct ResponseFuture<F> {
     #[pin]
-    inner: F,
+    state: State<F>,
     reply: ReplyTo,
     info: Option<RequestInfo>,
+}
+
+#[pin_project(project = StateProjection)]
+#[derive(Debug)]
+enum State<F> {
+    Called(#[pin] F),
+    Broken(Option<Error>),
 }
 
 impl<F, ResBody, E> Future for ResponseFuture<F>
@@ -103,10 +123,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        Poll::Ready(Ok(match ready!(this.inner.poll(cx)) {
-            Ok(response) => response.map(Body::new),
-            Err(error) => respond(&Error::from_boxed(error), *this.reply, this.info.as_ref()),
-        }))
+        let error = match this.state.project() {
+            StateProjection::Called(inner) => match ready!(inner.poll(cx)) {
+                Ok(response) => return Poll::Ready(Ok(response.map(Body::new))),
+                Err(error) => Error::from_boxed(error),
+            },
+            StateProjection::Broken(error) => error.take().unwrap_or_else(|| Error::new(ErrorKind::Internal)),
+        };
+        Poll::Ready(Ok(respond(&error, *this.reply, this.info.as_ref())))
     }
 }
 
@@ -152,6 +176,30 @@ mod tests {
             assert!(record.local_reply);
             assert_eq!(record.grpc_status, None);
         });
+    }
+
+    /// Fails to become ready, and must not be called then.
+    #[derive(Clone)]
+    struct Broken;
+
+    impl Service<Request<()>> for Broken {
+        type Response = Response<Body>;
+        type Error = Error;
+        type Future = std::future::Ready<Result<Response<Body>, Error>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+            Poll::Ready(Err(Error::new(ErrorKind::NoHealthyUpstream)))
+        }
+
+        fn call(&mut self, _: Request<()>) -> Self::Future {
+            panic!("called though it was not ready")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_that_does_not_become_ready_is_not_called() {
+        let service = ServiceBuilder::new().layer(ErrorToResponseLayer::new()).service(Broken);
+        assert_eq!(service.oneshot(Request::new(())).await.unwrap().status(), 503);
     }
 
     #[tokio::test]

@@ -33,6 +33,8 @@
 //! # }
 //! ```
 
+mod body;
+
 use std::{
     fmt,
     pin::Pin,
@@ -40,14 +42,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Buf;
 use http::{HeaderMap, Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use pin_project::pin_project;
 use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
+pub use self::body::{RequestBody, ResponseBody};
 use crate::{
     base::{
         ConnectionInfo, RequestInfo, ResponseFlags,
@@ -143,8 +145,11 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let record = self.layer.begin(&mut request).map(|info| Arc::new(Closing(info)));
+        if let (Some(closing), true) = (&record, request.body().is_end_stream()) {
+            closing.0.note_request_end();
+        }
         let guard = ResponseGuard(record.clone());
-        let request = request.map(|inner| RequestBody { inner, record });
+        let request = request.map(|body| RequestBody::new(body, record));
         ResponseFuture { inner: self.inner.call(request), guard: Some(guard) }
     }
 }
@@ -211,7 +216,7 @@ where
                 if response.body().is_end_stream() {
                     guard.end();
                 }
-                Poll::Ready(Ok(response.map(|inner| ResponseBody { inner, guard })))
+                Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, guard))))
             }
             Err(error) => {
                 guard.end();
@@ -224,90 +229,6 @@ where
 fn note_grpc_status(info: &RequestInfo, headers: &HeaderMap) {
     if let Some(code) = grpc::code_in(headers) {
         info.update(|record| record.grpc_status = Some(code.0));
-    }
-}
-
-/// A request body whose bytes are counted.
-#[pin_project]
-#[derive(Debug, Default)]
-pub struct RequestBody<B> {
-    #[pin]
-    inner: B,
-    record: Option<Arc<Closing>>,
-}
-
-impl<B: Body> Body for RequestBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let mut this = self.project();
-        let frame = ready!(this.inner.as_mut().poll_frame(cx));
-        if let (Some(Ok(frame)), Some(closing)) = (&frame, &*this.record)
-            && let Some(data) = frame.data_ref()
-        {
-            closing.0.add_bytes_received(data.remaining() as u64);
-        }
-        if !matches!(frame, Some(Ok(_))) || this.inner.is_end_stream() {
-            *this.record = None;
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-/// A response body whose bytes are counted and whose end is noted.
-#[pin_project]
-#[derive(Debug)]
-pub struct ResponseBody<B> {
-    #[pin]
-    inner: B,
-    guard: ResponseGuard,
-}
-
-impl<B: Default> Default for ResponseBody<B> {
-    fn default() -> Self {
-        Self { inner: B::default(), guard: ResponseGuard(None) }
-    }
-}
-
-impl<B: Body> Body for ResponseBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let mut this = self.project();
-        let frame = ready!(this.inner.as_mut().poll_frame(cx));
-        if let (Some(Ok(frame)), Some(info)) = (&frame, this.guard.info()) {
-            if let Some(data) = frame.data_ref() {
-                info.add_bytes_sent(data.remaining() as u64);
-            } else if let Some(trailers) = frame.trailers_ref() {
-                note_grpc_status(info, trailers);
-            }
-        }
-        let over = match &frame {
-            Some(Ok(frame)) => frame.is_trailers() || this.inner.is_end_stream(),
-            _ => true,
-        };
-        if over {
-            this.guard.end();
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 

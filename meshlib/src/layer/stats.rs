@@ -23,13 +23,14 @@ use tower_layer::Layer;
 
 use super::finish::{Finish, FinishLayer};
 use crate::base::{
-    Counter, FinishObserver, Gauge, Histogram, RequestInfo, Stats,
+    Counter, FinishObserver, Gauge, Histogram, RequestInfo, ResponseFlags, Stats,
     info::{FinishObservers, Record},
 };
 
 /// The request stats of one listener, as one worker sees them.
 ///
-/// [`begin`](Self::begin) and [`on_finish`](FinishObserver::on_finish) are called once for each request.
+/// [`begin`](Self::begin) and [`on_finish`](FinishObserver::on_finish) are called once for each request. As in Envoy,
+/// a health check is no completed response, and the time of a request whose client went away is not recorded.
 #[derive(Clone, Debug)]
 pub struct HttpStats {
     total: Counter,
@@ -71,13 +72,16 @@ impl FinishObserver for HttpStats {
         if record.captured {
             if record.version < Version::HTTP_2 { &self.http1 } else { &self.http2 }.increment();
         }
-        let Some(status) = record.status else { return };
+        let gone = record.flags.contains(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
+        if !gone {
+            self.time.record(u64::try_from(info.started().elapsed().as_millis()).unwrap_or(u64::MAX));
+        }
+        let Some(status) = record.status.filter(|_| !record.health_check) else { return };
         self.completed.increment();
         let class = usize::from(status.as_u16() / 100).checked_sub(1);
         if let Some(class) = class.and_then(|class| self.classes.get(class)) {
             class.increment();
         }
-        self.time.record(u64::try_from(info.started().elapsed().as_millis()).unwrap_or(u64::MAX));
     }
 }
 
@@ -138,5 +142,18 @@ mod tests {
         let time = stats.snapshot().into_iter().find(|(name, _)| name.ends_with("rq_time")).unwrap();
         let StatValue::Histogram(time) = time.1 else { panic!("a histogram") };
         assert_eq!((time.count(), time.sum()), (3, 60));
+    }
+
+    #[test]
+    fn a_health_check_is_no_completed_response() {
+        let stats = Stats::new();
+        let http = HttpStats::new(&stats, "a");
+        http.begin();
+        let info = RequestInfo::detached();
+        info.capture_response(http::StatusCode::OK, &http::HeaderMap::new());
+        info.update(|record| record.health_check = true);
+        info.read(|record| http.on_finish(&info, record));
+        let value = |name: &str| stats.counter_value(&format!("http.a.downstream_rq_{name}"));
+        assert_eq!((value("total"), value("completed"), value("2xx")), (Some(1), Some(0), Some(0)));
     }
 }

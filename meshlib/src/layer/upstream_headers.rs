@@ -5,17 +5,17 @@
 //! # async fn main() {
 //! use std::time::Duration;
 //! use http::{Request, Response};
-//! use meshlib::layer::upstream_headers::UpstreamHeadersLayer;
+//! use meshlib::{http::Body, layer::upstream_headers::UpstreamHeadersLayer};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
 //! let service = ServiceBuilder::new().layer(UpstreamHeadersLayer::new(Some(Duration::from_secs(15)))).service(
-//!     service_fn(|request: Request<()>| async move {
+//!     service_fn(|request: Request<Body>| async move {
 //!         assert_eq!(request.headers()["x-envoy-expected-rq-timeout-ms"], "15000");
 //!         tokio::time::sleep(Duration::from_millis(7)).await;
 //!         Ok::<_, std::convert::Infallible>(Response::new(()))
 //!     }),
 //! );
-//! let response = service.oneshot(Request::new(())).await.unwrap();
+//! let response = service.oneshot(Request::new(Body::empty())).await.unwrap();
 //! assert_eq!(response.headers()["x-envoy-upstream-service-time"], "7");
 //! # }
 //! ```
@@ -32,7 +32,10 @@ use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::http::headers::{X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, X_ENVOY_UPSTREAM_SERVICE_TIME};
+use crate::{
+    base::RequestInfo,
+    http::headers::{X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, X_ENVOY_UPSTREAM_SERVICE_TIME},
+};
 
 /// Makes [`UpstreamHeaders`] services.
 #[derive(Clone, Debug)]
@@ -57,8 +60,12 @@ impl<S> Layer<S> for UpstreamHeadersLayer {
 }
 
 /// Sets `x-envoy-expected-rq-timeout-ms` on requests, or takes it away where there is no timeout; sets
-/// `x-envoy-upstream-service-time`, the milliseconds until the response's headers, on responses. An error becomes a
-/// local reply further out, and has none.
+/// `x-envoy-upstream-service-time`, the milliseconds from the end of the request to the response's headers, on
+/// responses. An error becomes a local reply further out, and has none.
+///
+/// The end of an upload is taken from the request's [`RequestInfo`], where [`Timeout`](super::timeout::Timeout) or
+/// [`Finish`](super::finish::Finish) notes it. As in Envoy, a response that begins before it is not timed. Without a
+/// record the time counts from here.
 #[derive(Clone, Debug)]
 pub struct UpstreamHeaders<S> {
     inner: S,
@@ -67,6 +74,7 @@ pub struct UpstreamHeaders<S> {
 
 impl<S, B, ResBody> Service<Request<B>> for UpstreamHeaders<S>
 where
+    B: http_body::Body,
     S: Service<Request<B>, Response = Response<ResBody>>,
 {
     type Response = S::Response;
@@ -78,11 +86,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let info = RequestInfo::of(request.extensions()).filter(|_| !request.body().is_end_stream()).cloned();
         match &self.layer.timeout {
             Some(timeout) => request.headers_mut().insert(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, timeout.clone()),
             None => request.headers_mut().remove(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS),
         };
-        ResponseFuture { started: Instant::now(), inner: self.inner.call(request) }
+        ResponseFuture { started: Instant::now(), info, inner: self.inner.call(request) }
     }
 }
 
@@ -93,6 +102,8 @@ pub struct ResponseFuture<F> {
     #[pin]
     inner: F,
     started: Instant,
+    /// Of a request that was still being uploaded.
+    info: Option<RequestInfo>,
 }
 
 impl<F, ResBody, E> Future for ResponseFuture<F>
@@ -104,8 +115,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx));
-        if let Ok(response) = &mut response {
-            let millis = u64::try_from(this.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let from = this.info.as_ref().map_or(Some(*this.started), RequestInfo::request_end);
+        if let (Ok(response), Some(from)) = (&mut response, from) {
+            let millis = u64::try_from(from.elapsed().as_millis()).unwrap_or(u64::MAX);
             response.headers_mut().insert(X_ENVOY_UPSTREAM_SERVICE_TIME, HeaderValue::from(millis));
         }
         Poll::Ready(response)
@@ -117,18 +129,19 @@ mod tests {
     use tower::{ServiceBuilder, ServiceExt, service_fn};
 
     use super::*;
+    use crate::http::Body;
 
     #[tokio::test(start_paused = true)]
     async fn what_came_from_outside_is_replaced_or_removed() {
         for (timeout, expected) in [(None, None), (Some(Duration::from_millis(1500)), Some("1500"))] {
             let service = ServiceBuilder::new().layer(UpstreamHeadersLayer::new(timeout)).service(service_fn(
-                |request: Request<()>| async move {
+                |request: Request<Body>| async move {
                     let told = request.headers().get("x-envoy-expected-rq-timeout-ms").cloned();
                     let response = Response::builder().header("x-envoy-upstream-service-time", "99").body(told);
                     Ok::<_, std::convert::Infallible>(response.unwrap())
                 },
             ));
-            let request = Request::builder().header("x-envoy-expected-rq-timeout-ms", "1").body(()).unwrap();
+            let request = Request::builder().header("x-envoy-expected-rq-timeout-ms", "1").body(Body::empty()).unwrap();
             let response = service.oneshot(request).await.unwrap();
             assert_eq!(response.headers()["x-envoy-upstream-service-time"], "0");
             assert_eq!(response.headers().len(), 1);

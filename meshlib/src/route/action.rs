@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        base::{Error, ErrorKind, Stats},
+        base::{Error, ErrorKind, RequestInfo, Stats},
         http::ArcService,
     };
 
@@ -119,6 +119,32 @@ mod tests {
         assert_eq!(response.headers()["x-envoy-upstream-service-time"], "14000");
         let error = layer.layer(sleeping(16)).oneshot(Request::new(Body::empty())).await.unwrap_err();
         assert_eq!((error.kind(), stats.counter_value("t")), (ErrorKind::RouteTimeout, Some(1)));
+    }
+
+    /// As Envoy was seen to do it.
+    #[tokio::test(start_paused = true)]
+    async fn the_service_time_counts_from_the_end_of_the_request() {
+        let slow = |seconds: u64| {
+            let frames = futures_util::stream::once(async move {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                Ok::<_, Error>(http_body::Frame::data(Bytes::from_static(b"x")))
+            });
+            Body::new(http_body_util::StreamBody::new(frames))
+        };
+        for (upload, timeout, expected) in [(8, Some(1), Some("2000")), (8, None, Some("2000")), (20, None, None)] {
+            let timeout: Option<u64> = timeout;
+            let cluster = ArcService::new(service_fn(|request: Request<Body>| async {
+                let upload = tokio::spawn(http_body_util::BodyExt::collect(request.into_body()));
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                drop(upload);
+                Ok::<_, Error>(Response::new(Body::empty()))
+            }));
+            let action = RouteAction::cluster("c").timeout(timeout.map(|minutes| Duration::from_secs(60 * minutes)));
+            let request = Request::builder().extension(RequestInfo::detached()).body(slow(upload)).unwrap();
+            let response = ActionLayer::new(&action).layer(cluster).oneshot(request).await.unwrap();
+            let time = response.headers().get("x-envoy-upstream-service-time");
+            assert_eq!(time.map(|time| time.to_str().unwrap()), expected);
+        }
     }
 
     #[tokio::test(start_paused = true)]

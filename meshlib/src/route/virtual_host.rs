@@ -12,7 +12,7 @@ const STACK_NAME: usize = 320;
 /// Domains, each with the number of its virtual host.
 #[derive(Debug, Default)]
 pub(super) struct Domains {
-    exact: HashMap<Box<[u8]>, usize>,
+    exact: Names,
     suffixes: Wildcards,
     prefixes: Wildcards,
     any: Option<usize>,
@@ -20,7 +20,10 @@ pub(super) struct Domains {
 
 /// Wildcards by the length of what is fixed in them, the longest first.
 #[derive(Debug, Default)]
-struct Wildcards(Vec<(usize, HashMap<Box<[u8]>, usize>)>);
+struct Wildcards(Vec<(usize, Names)>);
+
+/// Names in lower case, each with the number of its virtual host.
+type Names = HashMap<Box<[u8]>, usize>;
 
 /// Why a domain could not be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +82,7 @@ impl Wildcards {
     fn insert(&mut self, fixed: &str, virtual_host: usize) -> Option<usize> {
         let at = self.0.partition_point(|(length, _)| *length > fixed.len());
         if self.0.get(at).is_none_or(|(length, _)| *length != fixed.len()) {
-            self.0.insert(at, (fixed.len(), HashMap::new()));
+            self.0.insert(at, (fixed.len(), Names::new()));
         }
         self.0.get_mut(at)?.1.insert(fixed.as_bytes().into(), virtual_host)
     }

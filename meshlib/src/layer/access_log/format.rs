@@ -22,7 +22,7 @@ pub const DEFAULT_FORMAT: &str = concat!(
 /// | `%START_TIME%`, `%START_TIME(f)%` | when the request began, in UTC, by a `strftime` format: `%Y %y %m %b %d %e %j %a %H %M %S %F %T %R %s %f %1f`-`%9f %E1S`-`%E9S %z %Z` |
 /// | `%PROTOCOL%` | `HTTP/1.0`, `HTTP/1.1` or `HTTP/2` |
 /// | `%RESPONSE_CODE%`, `%RESPONSE_FLAGS%`, `%GRPC_STATUS%`, `%GRPC_STATUS_NUMBER%` | how it ended; `%GRPC_STATUS(f)%` takes `CAMEL_STRING`, `SNAKE_STRING` or `NUMBER` |
-/// | `%BYTES_RECEIVED%`, `%BYTES_SENT%`, `%DURATION%` | body bytes; milliseconds |
+/// | `%BYTES_RECEIVED%`, `%BYTES_SENT%`, `%DURATION%`, `%REQUEST_DURATION%` | body bytes; milliseconds to the end, and to the end of the request |
 /// | `%UPSTREAM_HOST%`, `%UPSTREAM_CLUSTER%`, `%UPSTREAM_REQUEST_ATTEMPT_COUNT%`, `%ROUTE_NAME%`, `%VIRTUAL_HOST_NAME%` | where it went |
 /// | `%DOWNSTREAM_REMOTE_ADDRESS%`, `%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%`, `%DOWNSTREAM_LOCAL_ADDRESS%` | the trusted client, the connection's peer, this side; also with `_WITHOUT_PORT`, and the ports as `%DOWNSTREAM_LOCAL_PORT%` and so on |
 /// | `%REQUESTED_SERVER_NAME%`, `%DOWNSTREAM_TLS_VERSION%` | the connection's TLS |

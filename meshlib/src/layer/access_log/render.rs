@@ -3,6 +3,7 @@
 use std::{
     fmt::Write,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use bytes::{BufMut, BytesMut};
@@ -54,7 +55,11 @@ impl Source<'_> {
             }
             Op::BytesReceived => push_number(line, info.bytes_received()),
             Op::BytesSent => push_number(line, info.bytes_sent()),
-            Op::Duration => push_number(line, u64::try_from(info.started().elapsed().as_millis()).unwrap_or(u64::MAX)),
+            Op::Duration => push_millis(line, info.started().elapsed()),
+            Op::RequestDuration => match info.request_end() {
+                Some(end) => push_millis(line, end.saturating_duration_since(info.started())),
+                None => push_text(line, None),
+            },
             Op::UpstreamHost => push_address(line, record.upstream_host(), Address::Whole),
             Op::UpstreamCluster => push_text(line, record.cluster.as_deref()),
             Op::AttemptCount => push_number(line, record.attempts.len() as u64),
@@ -141,6 +146,10 @@ fn push_text(line: &mut BytesMut, text: Option<&str>) {
 
 fn push_number(line: &mut BytesMut, number: u64) {
     let _ = write!(line, "{number}");
+}
+
+fn push_millis(line: &mut BytesMut, duration: Duration) {
+    push_number(line, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
 }
 
 fn push_address(line: &mut BytesMut, address: Option<SocketAddr>, form: Address) {

@@ -3,6 +3,7 @@ use std::{convert::Infallible, sync::Mutex};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderName, StatusCode};
+use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 

@@ -13,20 +13,25 @@ use tokio::time::Instant;
 use crate::base::{Counter, Error, ErrorKind, RequestInfo, time::Deadline};
 
 /// The end of an upload, told by the request's body to whoever times the response.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct UploadEnd {
     at: OnceLock<Instant>,
     waker: AtomicWaker,
+    info: Option<RequestInfo>,
 }
 
 impl UploadEnd {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::default()
+    /// Notes the end in the record as well.
+    pub(super) fn new(info: Option<RequestInfo>) -> Arc<Self> {
+        Arc::new(Self { at: OnceLock::new(), waker: AtomicWaker::new(), info })
     }
 
     pub(super) fn signal(&self) {
         if self.at.set(Instant::now()).is_ok() {
             self.waker.wake();
+            if let Some(info) = &self.info {
+                info.note_request_end();
+            }
         }
     }
 

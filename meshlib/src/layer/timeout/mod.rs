@@ -69,7 +69,7 @@ impl<S> Layer<S> for TimeoutLayer {
 }
 
 /// Fails with [`ErrorKind::RouteTimeout`](crate::base::ErrorKind) when the response has not begun in time. Once it has
-/// begun, its body fails so instead, and `UT` is noted in the request's [`RequestInfo`].
+/// begun, its body fails so instead. `UT` is noted in the request's [`RequestInfo`], and so is the request's end.
 ///
 /// The timer is looked at when the response is polled: a client that does not read stops it from ending its response,
 /// which is what the stream idle timeout of the connection is for.
@@ -97,11 +97,16 @@ where
 
     // An allocation, and a count on the record, for a request that is still being uploaded: most calls by gRPC.
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let upload = (self.config.timeout.is_some() && !request.body().is_end_stream()).then(UploadEnd::new);
-        let clock = self.config.timeout.map(|timeout| {
-            let info = RequestInfo::of(request.extensions()).cloned();
-            Clock::new(timeout, upload.clone(), info, self.config.counter.clone())
-        });
+        let info = RequestInfo::of(request.extensions()).cloned();
+        let upload = if request.body().is_end_stream() {
+            info.iter().for_each(RequestInfo::note_request_end);
+            None
+        } else {
+            let wanted = self.config.timeout.is_some() || info.is_some();
+            wanted.then(|| UploadEnd::new(info.clone()))
+        };
+        let timeout = self.config.timeout;
+        let clock = timeout.map(|timeout| Clock::new(timeout, upload.clone(), info, self.config.counter.clone()));
         let request = request.map(|body| RequestBody::new(body, upload));
         ResponseFuture { inner: self.inner.call(request), clock }
     }

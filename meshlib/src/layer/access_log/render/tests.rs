@@ -1,7 +1,4 @@
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
 use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
@@ -66,7 +63,10 @@ async fn golden_line_of_a_call() {
     attempt(&info, "127.0.0.11:18786");
     let headers = HeaderMap::from_iter([("x-envoy-upstream-service-time".parse().unwrap(), HeaderValue::from(9))]);
     info.capture_response(StatusCode::OK, &headers);
-    tokio::time::advance(Duration::from_millis(10)).await;
+    tokio::time::advance(Duration::from_millis(4)).await;
+    info.note_request_end();
+    assert_eq!(render(&Format::parse("%REQUEST_DURATION%").unwrap(), &info), "4");
+    tokio::time::advance(Duration::from_millis(6)).await;
     let expected = concat!(
         "[2026-11-22T12:37:01.614Z] \"POST /api.Echo/Echo HTTP/2\" 200 - 11 11 10 9 \"-\" ",
         "\"grpcurl/v1.8.6 grpc-go/1.44.1-dev\" \"e57dfd7c-0000-4000-8000-000000000000\" \"127.0.0.1:10443\" ",
@@ -136,6 +136,7 @@ async fn every_other_operator() {
         ("%UPSTREAM_CLUSTER% %ROUTE_NAME% %VIRTUAL_HOST_NAME%", "c r v"),
         ("%UPSTREAM_REQUEST_ATTEMPT_COUNT% %UPSTREAM_HOST%", "2 [::1]:2"),
         ("%REQUESTED_SERVER_NAME% %DOWNSTREAM_TLS_VERSION%", "a\\u{7}b TLSv1.3"),
+        ("%DURATION% %REQUEST_DURATION%", "0 -"),
         ("100%% %START_TIME(%s)%", "100% 1795351021"),
     ] {
         let format = Format::parse(text).unwrap();
