@@ -93,7 +93,10 @@ impl Diagnostics {
 
     /// All errors.
     pub(crate) fn failed(self, _: Reported) -> ConfigErrors {
-        let secrets = self.secrets.into_inner().unwrap_or_else(|| secrets::in_text(self.source.text()));
+        // The tree knows best, but what it dropped (a key given twice) is only in the text.
+        let mut secrets = self.secrets.into_inner().unwrap_or_default();
+        secrets.extend(secrets::in_text(self.source.text()));
+        secrets.sort_unstable();
         ConfigErrors::new(self.source, secrets, self.errors.into_inner(), self.omitted.get())
     }
 

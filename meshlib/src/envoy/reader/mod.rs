@@ -91,7 +91,7 @@ pub fn read<T: FromConfig>(name: &str, text: &str) -> Result<(T, Warnings), Conf
     let diagnostics = Diagnostics::new(Arc::new(Source::new(name, text)));
     let value = yaml::parse(&diagnostics).and_then(|root| {
         diagnostics.hide_secrets_of(&root);
-        T::from_value(Value::root(&root, &diagnostics))
+        T::from_value(Value::new(&root, T::MESSAGE, &diagnostics))
     });
     diagnostics.finish(value)
 }
