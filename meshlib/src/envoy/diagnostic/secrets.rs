@@ -50,6 +50,19 @@ fn scope_of(key: &str, scope: Scope) -> Scope {
     }
 }
 
+/// In the order of the file, without overlap.
+pub(super) fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_unstable();
+    spans.dedup_by(|next, last| {
+        let overlap = next.start <= last.end;
+        if overlap {
+            last.end = last.end.max(next.end);
+        }
+        overlap
+    });
+    spans
+}
+
 /// The same for a text that is no YAML: by its words, and rather too much than too little.
 pub(super) fn in_text(text: &str) -> Vec<Span> {
     let mut spans = Vec::new();

@@ -49,7 +49,7 @@ use std::sync::Arc;
 pub(crate) use self::suggest::suggest;
 pub use self::{
     choice::Choices,
-    convert::{FromValue, Percent, Port},
+    convert::{FromValue, NonEmpty, Percent, Port},
     fields::Reader,
     value::Value,
 };

@@ -38,6 +38,7 @@ says! {
         "stat_prefix: ingress_https",
         "stat_prefix: 7"
     );
+    empty_name: with(SIDECAR_2019, "stat_prefix: ingress_https", "stat_prefix: ''");
     pass_through_mode: with(SIDECAR_2019, "pass_through_mode: false", "pass_through_mode: true");
     router_not_last: with(SIDECAR_2019, "          http_filters:\n", "          http_filters:\n          - name: envoy.router\n");
     router_missing: with(SIDECAR_2019, "          - name: envoy.router\n            config: {}\n", "");
