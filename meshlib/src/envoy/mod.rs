@@ -55,7 +55,7 @@ pub fn load(name: &str, text: &str) -> Result<Loaded, ConfigErrors> {
     let diagnostics = Diagnostics::new(Arc::new(Source::new(name, text)));
     let config = yaml::parse(&diagnostics).and_then(|root| {
         diagnostics.hide_secrets_of(&root);
-        let bootstrap = Value::root(&root, &diagnostics).read()?;
+        let bootstrap = Value::new(&root, "bootstrap", &diagnostics).read()?;
         lower::bootstrap(bootstrap, &diagnostics)
     });
     diagnostics.finish(config).map(|(config, warnings)| Loaded { config, warnings })

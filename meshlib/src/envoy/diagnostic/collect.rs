@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{ConfigErrors, Diagnostic, Severity, Source, Span, Warnings, secrets};
+use super::{Code, ConfigErrors, Diagnostic, Severity, Source, Span, Warnings, secrets};
 use crate::envoy::yaml::Node;
 
 /// No more than this many of each kind are kept; the rest is counted.
@@ -93,8 +93,14 @@ impl Diagnostics {
 
     /// All errors.
     pub(crate) fn failed(self, _: Reported) -> ConfigErrors {
-        let secrets = self.secrets.into_inner().unwrap_or_else(|| secrets::in_text(self.source.text()));
-        ConfigErrors::new(self.source, secrets, self.errors.into_inner(), self.omitted.get())
+        let errors = self.errors.into_inner();
+        let mut secrets = self.secrets.into_inner();
+        // The tree knows best. Where there is none, or it dropped what was given twice, there is only the text.
+        if secrets.is_none() || errors.iter().any(|error| error.code == Code::DuplicateKey) {
+            secrets.get_or_insert_default().extend(secrets::in_text(self.source.text()));
+        }
+        let secrets = secrets::merged(secrets.unwrap_or_default());
+        ConfigErrors::new(self.source, secrets, errors, self.omitted.get())
     }
 
     fn keep(&self, list: &RefCell<Vec<Diagnostic>>, diagnostic: Diagnostic) {

@@ -4,6 +4,8 @@
 //! it. So every `inline_string` and `inline_bytes` is hidden but the format of an access log, and everything in a
 //! `private_key` or `password` but the names of files.
 
+use std::collections::BTreeSet;
+
 use super::Span;
 use crate::envoy::yaml::{Node, NodeKind};
 
@@ -18,19 +20,17 @@ enum Scope {
 
 /// The scalars that are, or may be, secrets.
 pub(super) fn in_tree(root: &Node) -> Vec<Span> {
-    let mut spans = Vec::new();
+    let mut spans = BTreeSet::new();
     walk(root, Scope::Open, &mut spans);
-    spans.sort_unstable();
-    spans.dedup();
-    spans
+    spans.into_iter().collect()
 }
 
 // As deep as the tree, whose depth is bounded.
-fn walk(node: &Node, scope: Scope, spans: &mut Vec<Span>) {
+fn walk(node: &Node, scope: Scope, spans: &mut BTreeSet<Span>) {
     match node.kind() {
         NodeKind::Scalar(scalar) => {
             if scope == Scope::Secret || scalar.text().contains("PRIVATE KEY-----") {
-                spans.push(node.span());
+                spans.insert(node.span());
             }
         }
         NodeKind::Sequence(items) => items.iter().for_each(|item| walk(item, scope, spans)),
@@ -48,6 +48,19 @@ fn scope_of(key: &str, scope: Scope) -> Scope {
         "textformatsource" if scope == Scope::Open => Scope::Format,
         _ => scope,
     }
+}
+
+/// In the order of the file, without overlap.
+pub(super) fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_unstable();
+    spans.dedup_by(|next, last| {
+        let overlap = next.start <= last.end;
+        if overlap {
+            last.end = last.end.max(next.end);
+        }
+        overlap
+    });
+    spans
 }
 
 /// The same for a text that is no YAML: by its words, and rather too much than too little.

@@ -90,7 +90,8 @@ impl Source {
     /// The lines from `first` to `last`, without the last one's line break.
     pub(super) fn lines(&self, first: usize, last: usize) -> Span {
         let end = self.lines.get(last).map_or(self.text.len(), |next| (*next as usize).saturating_sub(1));
-        Span::new(self.line_start(first) as usize, end)
+        let lines = Span::new(self.line_start(first) as usize, end);
+        Span::new(lines.start as usize, lines.start as usize + self.slice(lines).trim_end_matches('\r').len())
     }
 
     fn line_start(&self, line: usize) -> u32 {

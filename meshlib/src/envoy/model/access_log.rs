@@ -4,7 +4,7 @@ use super::extension;
 use crate::{
     envoy::{
         names::{Category, Kind},
-        reader::{FromConfig, Harmless, Read, Reader, Unsupported, Value},
+        reader::{FromConfig, Harmless, NonEmpty, Read, Reader, Unsupported, Value},
         yaml::ScalarValue,
     },
     proxy::config::AccessLogConfig,
@@ -33,11 +33,11 @@ impl FromConfig for File {
 
     fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
         reader.deprecated("format", "`log_format` with `text_format_source`");
-        let path = reader.required::<String>("path");
+        let path = reader.required::<NonEmpty>("path");
         let format = reader.optional::<String>("format");
         let log_format = reader.optional::<LogFormat>("log_format");
         let one = reader.at_most_one_of(&["format", "json_format", "typed_json_format", "log_format"]);
-        let mut config = AccessLogConfig::file(path?);
+        let mut config = AccessLogConfig::file(path?.0);
         config.format = format?.or(log_format?.and_then(|format| format.0)).filter(|format| !format.is_empty());
         one.map(|()| Self(config))
     }

@@ -13,7 +13,7 @@ use crate::{
     cluster::config::{CircuitBreakersConfig, ClusterConfig, DiscoveryConfig},
     envoy::{
         diagnostic::{Code, Diagnostic, Span, Spanned},
-        reader::{FromConfig, Harmless, Read, Reader, Unsupported},
+        reader::{FromConfig, Harmless, NonEmpty, Read, Reader, Unsupported},
     },
 };
 
@@ -95,12 +95,8 @@ impl FromConfig for Cluster {
 }
 
 fn name(reader: &mut Reader<'_>) -> Read<Spanned<Arc<str>>> {
-    let name = reader.required::<Spanned<Arc<str>>>("name")?;
-    if name.value.is_empty() {
-        let error = Diagnostic::error(Code::InvalidValue, "a cluster's name must not be empty");
-        return Err(reader.diagnostics().error(error.at(name.span, "")));
-    }
-    Ok(name)
+    let name = reader.required::<Spanned<NonEmpty>>("name")?;
+    Ok(Spanned { value: name.value.0.into(), span: name.span })
 }
 
 /// Zero is without limit in Envoy. A century is as good, and adds to any time without overflow.
@@ -118,9 +114,9 @@ fn endpoints(reader: &mut Reader<'_>, name: Option<&Spanned<Arc<str>>>) -> Read<
     let hosts = hosts?.into_iter().map(|address| Endpoint { address, weight: 1 });
     let Some(assignment) = assignment? else { return Ok(hosts.collect()) };
     let given = &assignment.cluster_name;
-    if let Some(name) = name.filter(|name| *name.value != *given.value) {
+    if let Some(name) = name.filter(|name| *name.value != *given.value.0) {
         let message =
-            format!("`cluster_name` is `{}`, the cluster is `{}`; the latter counts", given.value, name.value);
+            format!("`cluster_name` is `{}`, the cluster is `{}`; the latter counts", given.value.0, name.value);
         reader.diagnostics().warn(Diagnostic::warning(Code::Suspicious, message).at(given.span, ""));
     }
     Ok(assignment.endpoints)

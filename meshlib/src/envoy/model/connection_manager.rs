@@ -10,7 +10,7 @@ use super::{
 use crate::{
     envoy::{
         diagnostic::Code,
-        reader::{FromConfig, Harmless, Read, Reader, Unsupported},
+        reader::{FromConfig, Harmless, NonEmpty, Read, Reader, Unsupported},
     },
     http::options::{CodecType, Http2Options, ServerOptions},
     proxy::config::HttpConnectionManagerConfig,
@@ -52,7 +52,7 @@ impl FromConfig for ConnectionManager {
     ];
 
     fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
-        let stat_prefix = reader.required::<String>("stat_prefix");
+        let stat_prefix = reader.required::<NonEmpty>("stat_prefix");
         let routes = routes(reader);
         let filters = reader.get("http_filters");
         let filters = http_filter::filters(filters, reader.value());
@@ -64,7 +64,7 @@ impl FromConfig for ConnectionManager {
         let defaults = defaults(reader);
 
         let (stat_prefix, RouteTable { config: routes, clusters }) = (stat_prefix?, routes?);
-        let mut config = HttpConnectionManagerConfig::new(stat_prefix, routes);
+        let mut config = HttpConnectionManagerConfig::new(stat_prefix.0, routes);
         config.http_filters = filters?;
         config.access_logs = logs?;
         config.server = server?;

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use super::SocketAddress;
 use crate::envoy::{
     diagnostic::Spanned,
-    reader::{FromConfig, Harmless, Read, Reader, Unsupported},
+    reader::{FromConfig, Harmless, NonEmpty, Read, Reader, Unsupported},
 };
 
 /// One endpoint.
@@ -16,7 +16,7 @@ pub(in crate::envoy) struct Endpoint {
 
 /// `ClusterLoadAssignment`.
 pub(super) struct LoadAssignment {
-    pub(super) cluster_name: Spanned<String>,
+    pub(super) cluster_name: Spanned<NonEmpty>,
     pub(super) endpoints: Vec<Endpoint>,
 }
 

@@ -99,7 +99,7 @@ fn by_name<'a>(
     }
     // Envoy of 2019 took a filter without configuration, under the names of then. Today's refuses it, except for kinds
     // of clusters, which may do without.
-    let today = name.value == found.name();
+    let today = name.value == found.name() && reader.key_span("config").is_none();
     if config.is_none() && today && !matches!(category, Category::Cluster | Category::LoadBalancing) {
         let message = format!("`{}` needs a `typed_config`", name.value);
         let error = Diagnostic::error(Code::MissingField, message).at(name.span, "its type is not given");
@@ -130,11 +130,11 @@ fn unknown_type(url: &Spanned<String>, value: Value<'_>, category: Category) -> 
     let known = names::EXTENSIONS.iter().filter(|extension| extension.category == category);
     let suggestion = suggest(name, known.flat_map(|extension| extension.types).copied());
     let label = match (names::by_type(&url.value), suggestion) {
-        (Some(other), _) => format!("this is the type of a {}", other.category.noun()),
+        (Some(other), _) => format!("this is the type of {}", other.category.article_and_noun()),
         (None, Some(known)) => format!("did you mean `{TYPE_PREFIX}{known}`?"),
         (None, None) => String::new(),
     };
-    let message = format!("`{name}` is not the type of a {} that is supported", category.noun());
+    let message = format!("`{name}` is not the type of {} that is supported", category.article_and_noun());
     value.diagnostics().error(Diagnostic::error(Code::UnknownExtension, message).at(url.span, label))
 }
 

@@ -35,6 +35,7 @@ use super::{
     diagnostic::Spanned,
     reader::{FromConfig, Harmless},
 };
+use crate::proxy::config::DataSource;
 
 /// The name of a cluster where it is used.
 pub(super) type ClusterReference = Spanned<Arc<str>>;
@@ -59,6 +60,7 @@ pub(super) fn harmless() -> impl Iterator<Item = (&'static str, &'static str, &'
         of::<route::Action>(),
         of::<tls::DownstreamTls>(),
         of::<tls::Certificate>(),
+        of::<DataSource>(),
         of::<Cluster>(),
         of::<circuit_breakers::Thresholds>(),
         of::<endpoint::LoadAssignment>(),

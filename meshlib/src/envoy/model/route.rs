@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use super::ClusterReference;
 use crate::{
     envoy::{
-        diagnostic::{Code, Spanned},
-        reader::{FromConfig, Harmless, Read, Reader, Unsupported},
+        diagnostic::Spanned,
+        reader::{FromConfig, Harmless, NonEmpty, Read, Reader, Unsupported},
     },
     http::header_match::HeaderMatch,
     route::config::{RouteAction, RouteConfig, RouteMatch},
@@ -129,21 +129,15 @@ impl FromConfig for Action {
 
     fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
         let other = OTHER_CLUSTERS.iter().any(|name| reader.is_set(name));
-        let cluster = match reader.get("cluster") {
-            Some(value) => match value.read::<Spanned<Arc<str>>>() {
-                Ok(name) if name.value.is_empty() => {
-                    Err(value.error(Code::InvalidValue, "`cluster` must not be empty", ""))
-                }
-                read => read.map(Some),
-            },
-            None if other => Ok(None),
-            None => reader.required("cluster").map(Some),
+        let cluster = match other {
+            true => reader.optional::<Spanned<NonEmpty>>("cluster"),
+            false => reader.required("cluster").map(Some),
         };
         let timeout = reader.optional::<Duration>("timeout");
         let priority = reader.choice("priority", &[("DEFAULT", Some(())), ("HIGH", None)]);
         let host = reader.only("auto_host_rewrite", false);
         let forwarded = reader.only("append_x_forwarded_host", false);
-        let cluster = cluster?;
+        let cluster = cluster?.map(|name| Spanned { value: Arc::from(name.value.0), span: name.span });
         let mut config = RouteAction::cluster(cluster.as_ref().map_or("", |cluster| &cluster.value));
         if let Some(timeout) = timeout? {
             // Zero is without limit, as in Envoy.

@@ -6,7 +6,7 @@ use super::{ClusterReference, route::Route};
 use crate::{
     envoy::{
         diagnostic::{Code, Diagnostic, Diagnostics, Span, Spanned},
-        reader::{FromConfig, Harmless, Read, Reader, Unsupported},
+        reader::{FromConfig, Harmless, NonEmpty, Read, Reader, Unsupported},
     },
     route::config::{RouteTableConfig, VirtualHostConfig},
 };
@@ -93,7 +93,7 @@ impl FromConfig for VirtualHost {
     ];
 
     fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
-        let name = reader.required::<String>("name");
+        let name = reader.required::<NonEmpty>("name");
         let domains = domains(reader);
         let routes = reader.list::<Route>("routes");
         let tls = reader.choice("require_tls", &[("NONE", Some(())), ("EXTERNAL_ONLY", None), ("ALL", None)]);
@@ -111,7 +111,7 @@ impl FromConfig for VirtualHost {
             clusters.extend(route.cluster);
         }
         let names = domains.iter().map(|domain| domain.value.clone()).collect();
-        let config = VirtualHostConfig::new(name, names, configs);
+        let config = VirtualHostConfig::new(name.0, names, configs);
         defaults.and(tls.map(|_| ())).map(|()| Self { config, domains, clusters })
     }
 }

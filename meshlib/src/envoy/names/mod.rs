@@ -34,18 +34,23 @@ pub enum Category {
 }
 
 impl Category {
-    /// What such an extension is called in a message.
-    pub fn noun(self) -> &'static str {
+    /// What such an extension is called in a message: "an HTTP filter".
+    pub fn article_and_noun(self) -> &'static str {
         match self {
-            Self::NetworkFilter => "network filter",
-            Self::HttpFilter => "HTTP filter",
-            Self::ListenerFilter => "listener filter",
-            Self::AccessLog => "access logger",
-            Self::TransportSocket => "transport socket",
-            Self::Cluster => "cluster type",
-            Self::LoadBalancing => "load balancing policy",
-            Self::ProtocolOptions => "protocol options extension",
+            Self::NetworkFilter => "a network filter",
+            Self::HttpFilter => "an HTTP filter",
+            Self::ListenerFilter => "a listener filter",
+            Self::AccessLog => "an access logger",
+            Self::TransportSocket => "a transport socket",
+            Self::Cluster => "a cluster type",
+            Self::LoadBalancing => "a load balancing policy",
+            Self::ProtocolOptions => "a protocol options extension",
         }
+    }
+
+    /// The same without its article.
+    pub fn noun(self) -> &'static str {
+        self.article_and_noun().split_once(' ').map_or("", |(_, noun)| noun)
     }
 }
 

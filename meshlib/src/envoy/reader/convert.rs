@@ -37,6 +37,21 @@ impl FromValue for String {
     }
 }
 
+/// A string that is not empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NonEmpty(pub String);
+
+impl FromValue for NonEmpty {
+    fn from_value(value: Value<'_>) -> Read<Self> {
+        let text = value.read::<String>()?;
+        if text.is_empty() {
+            let message = format!("`{}` must not be empty", value.field());
+            return Err(value.error(Code::InvalidValue, message, ""));
+        }
+        Ok(Self(text))
+    }
+}
+
 impl FromValue for Arc<str> {
     fn from_value(value: Value<'_>) -> Read<Self> {
         String::from_value(value).map(Self::from)
@@ -45,10 +60,11 @@ impl FromValue for Arc<str> {
 
 impl FromValue for bool {
     fn from_value(value: Value<'_>) -> Read<Self> {
-        if let Some(ScalarValue::Bool(given)) = value.scalar() {
-            return Ok(given);
-        }
         let meant = match value.scalar() {
+            Some(ScalarValue::Bool(given)) => return Ok(given),
+            // In quotes, as protobuf's JSON takes it.
+            Some(ScalarValue::String("true")) => return Ok(true),
+            Some(ScalarValue::String("false")) => return Ok(false),
             Some(ScalarValue::String(text)) => match text.to_ascii_lowercase().as_str() {
                 "yes" | "y" | "on" | "true" => Some(true),
                 "no" | "n" | "off" | "false" => Some(false),

@@ -49,7 +49,7 @@ use std::sync::Arc;
 pub(crate) use self::suggest::suggest;
 pub use self::{
     choice::Choices,
-    convert::{FromValue, Percent, Port},
+    convert::{FromValue, NonEmpty, Percent, Port},
     fields::Reader,
     value::Value,
 };
@@ -91,7 +91,7 @@ pub fn read<T: FromConfig>(name: &str, text: &str) -> Result<(T, Warnings), Conf
     let diagnostics = Diagnostics::new(Arc::new(Source::new(name, text)));
     let value = yaml::parse(&diagnostics).and_then(|root| {
         diagnostics.hide_secrets_of(&root);
-        T::from_value(Value::root(&root, &diagnostics))
+        T::from_value(Value::new(&root, T::MESSAGE, &diagnostics))
     });
     diagnostics.finish(value)
 }

@@ -18,11 +18,7 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    pub(crate) fn root(node: &'a Node, diagnostics: &'a Diagnostics) -> Self {
-        Self::new(node, "the file", diagnostics)
-    }
-
-    pub(super) fn new(node: &'a Node, field: &'a str, diagnostics: &'a Diagnostics) -> Self {
+    pub(crate) fn new(node: &'a Node, field: &'a str, diagnostics: &'a Diagnostics) -> Self {
         Self { node: Some(node), span: node.span(), field, diagnostics, typed: false }
     }
 

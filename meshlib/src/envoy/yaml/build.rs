@@ -43,7 +43,7 @@ impl<'d> Builder<'d> {
                 let plain = style == ScalarStyle::Plain && !self.says_string(tag.as_ref(), span)?;
                 // The empty document is one empty scalar; it has no place in the file.
                 let node = Node::scalar(Scalar::new(text.as_ref(), plain), span);
-                self.count(1, span)?;
+                self.count(node.size, span)?;
                 self.complete(node, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {

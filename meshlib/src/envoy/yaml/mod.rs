@@ -32,7 +32,7 @@ use super::diagnostic::{Code, Diagnostic, Diagnostics, Reported, Span};
 pub const MAX_BYTES: usize = 16 << 20;
 /// The deepest nesting.
 pub const MAX_DEPTH: u32 = 64;
-/// The most nodes; what has an anchor counts twice, and again each time an alias uses it.
+/// The most nodes. A text counts one more for each KiB; what has an anchor counts twice, and again for each alias.
 pub const MAX_NODES: u32 = 100_000;
 
 /// The tree of the source of `diagnostics`.

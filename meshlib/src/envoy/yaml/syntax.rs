@@ -29,6 +29,9 @@ fn help(kind: &ErrorKind, rest: &str) -> Option<&'static str> {
         ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => {
             "is a line above indented differently, or does a value with `: ` in it need quotes?"
         }
+        ErrorKind::InvalidTrailingDoubleQuotedScalar | ErrorKind::InvalidTrailingSingleQuotedScalar => {
+            "is the closing quote of a line above missing?"
+        }
         ErrorKind::UnclosedQuotedScalar => "the closing quote is missing",
         ErrorKind::UnclosedFlowCollection { .. } => "the closing bracket is missing",
         ErrorKind::UnexpectedCharacter { .. } => "a value that begins with this character needs quotes",

@@ -10,7 +10,7 @@ use crate::envoy::diagnostic::Span;
 pub struct Node {
     pub(super) span: Span,
     pub(super) kind: NodeKind,
-    /// Nodes in this subtree, itself included.
+    /// What this subtree counts against the limit.
     pub(super) size: u32,
     /// Levels in this subtree; a scalar has one.
     pub(super) height: u32,
@@ -37,7 +37,9 @@ pub struct Entry {
 
 impl Node {
     pub(super) fn scalar(scalar: Scalar, span: Span) -> Self {
-        Self { span, kind: NodeKind::Scalar(scalar), size: 1, height: 1 }
+        // A long text counts more, so that few aliases of it cannot become much memory.
+        let size = 1 + u32::try_from(scalar.text().len() >> 10).unwrap_or(u32::MAX >> 1);
+        Self { span, kind: NodeKind::Scalar(scalar), size, height: 1 }
     }
 
     pub(super) fn sequence(items: Vec<Self>, span: Span) -> Self {
