@@ -223,7 +223,7 @@ mod tests {
     use super::*;
     use crate::{
         http::header_match::{HeaderMatch, HeaderMatchValue},
-        route::config::RouteConfig,
+        route::config::{RouteConfig, VirtualHostConfig},
     };
 
     fn host(name: &str, domains: &[&str], routes: Vec<RouteConfig>) -> VirtualHostConfig {
