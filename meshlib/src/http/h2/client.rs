@@ -22,6 +22,7 @@ use http_body::Body as _;
 use tokio::task::AbortHandle;
 
 use super::{
+    blocks::BlockLimits,
     error,
     io::{Adapter, Flush, adapt},
     meter::Seen,
@@ -34,8 +35,8 @@ use crate::{
     http::{body::Body, headers::X_FORWARDED_PROTO, options::Http2Options, service::Failed},
 };
 
-/// The largest response head taken from a host, Envoy's 60 KiB.
-const MAX_RESPONSE_HEADERS: u32 = 60 << 10;
+/// The largest response head, and the largest trailers, taken from a host: Envoy's 60 KiB.
+const MAX_RESPONSE_HEADERS: usize = 60 << 10;
 /// Bytes that a stream may hold in memory beyond the host's window.
 const SEND_BUFFER: usize = 64 << 10;
 /// Streams opened before the host's SETTINGS have said how many it takes (RFC 9113, section 6.5.2, recommends 100).
@@ -52,7 +53,6 @@ struct Handle {
     state: Arc<State>,
 }
 
-#[derive(Default)]
 struct State {
     open: AtomicUsize,
     closed: AtomicBool,
@@ -72,20 +72,21 @@ pub struct H2Connection {
 ///
 /// When the connection ends before the preface is written.
 pub async fn handshake(io: BoxIo, options: &Http2Options) -> Result<(H2Client, H2Connection), Error> {
-    let (adapter, flush, seen) = adapt(io, 0);
+    let limits = BlockLimits::exact(MAX_RESPONSE_HEADERS);
+    let (adapter, flush, seen) = adapt(io, 0, limits);
     let mut builder = h2::client::Builder::new();
     builder
         .initial_window_size(options.initial_stream_window_size)
         .initial_connection_window_size(options.initial_connection_window_size)
         .initial_max_send_streams(INITIAL_STREAMS)
-        .max_header_list_size(MAX_RESPONSE_HEADERS)
+        .max_header_list_size(u32::try_from(limits.h2).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)
         .enable_push(false)
         // h2's own limits count over a connection's whole life; the meter's decay.
         .max_local_error_reset_streams(None)
         .data_frame_budget(options.initial_connection_window_size as usize);
     let (send, h2) = builder.handshake(adapter).await.map_err(error::upstream)?;
-    let state = Arc::new(State { seen, ..State::default() });
+    let state = Arc::new(State { open: AtomicUsize::new(0), closed: AtomicBool::new(false), seen });
     let max_streams = options.max_concurrent_streams as usize;
     let handle = Handle { send: Mutex::new(send), max_streams, state: state.clone() };
     Ok((H2Client(Arc::new(handle)), H2Connection { h2, flush, state }))
@@ -155,7 +156,7 @@ impl H2Client {
             Ok((response, stream)) => {
                 let place = Place::take(&self.0.state);
                 let upload = (!body.is_end_stream()).then(|| Pump::new(SendBody::new(stream, body)));
-                Exchange(Phase::Waiting(Waiting { response, upload, head, place: Some(place) }))
+                Exchange(Phase::Waiting(Waiting { response, upload, head, place }))
             }
             Err(error) => {
                 let error = error.with_retry(Retry::NotProcessed);
@@ -221,6 +222,10 @@ impl Place {
         state.open.fetch_add(1, Ordering::Relaxed);
         Self(state.clone())
     }
+
+    fn seen(&self) -> &Arc<Seen> {
+        &self.0.seen
+    }
 }
 
 impl Drop for Place {
@@ -285,7 +290,7 @@ struct Waiting {
     response: ResponseFuture,
     upload: Option<Pump>,
     head: request::Parts,
-    place: Option<Place>,
+    place: Place,
 }
 
 impl Future for Exchange {
@@ -307,23 +312,28 @@ impl Future for Exchange {
             return Poll::Pending;
         };
         Poll::Ready(match received {
-            Ok(response) => Ok(waiting.answered(response)),
+            Ok(response) => waiting.answered(response).map_err(Failed::from),
             Err(error) => Err(waiting.failed(error::upstream(error))),
         })
     }
 }
 
 impl Waiting {
-    fn answered(self, response: Response<h2::RecvStream>) -> Response<Body> {
+    fn answered(self, response: Response<h2::RecvStream>) -> Result<Response<Body>, Error> {
         let (head, stream) = response.into_parts();
+        let seen = self.place.seen();
+        if !seen.blocks().fit(stream.stream_id().into(), &head.headers) {
+            return Err(error::too_large("the response's headers are too large"));
+        }
         if stream.is_end_stream() {
             // An upload that is still unfinished ends here: nobody waits for it.
-            return Response::from_parts(head, Body::empty());
+            return Ok(Response::from_parts(head, Body::empty()));
         }
+        let seen = seen.clone();
         let upload = self.upload.filter(|pump| !pump.done).map(Pump::into_upload);
         let spawned = upload.and_then(|upload| hand_over(upload, self.head.extensions.get()));
         let guard: Box<dyn Any + Send> = Box::new((self.place, spawned));
-        Response::from_parts(head, Body::h2(RecvBody::response(stream, guard)))
+        Ok(Response::from_parts(head, Body::h2(RecvBody::response(stream, seen, guard))))
     }
 
     fn failed(self, error: Error) -> Failed {

@@ -4,17 +4,26 @@ use crate::base::{Error, ErrorKind, Retry};
 
 /// An error on a stream to an upstream host.
 pub(super) fn upstream(error: h2::Error) -> Error {
-    let kind = if error.is_go_away() && error.is_remote() || error.reason() == Some(h2::Reason::REFUSED_STREAM) {
+    let refused = error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    let kind = if error.is_remote() && refused {
         // h2 ends exactly those streams with the peer's GOAWAY that are above its last stream id.
         return Error::new(ErrorKind::UpstreamRefusedStream).with_retry(Retry::NotProcessed).with_source(error);
     } else if error.is_io() {
         ErrorKind::UpstreamConnectionTermination
+    } else if error.reason() == Some(h2::Reason::REFUSED_STREAM) {
+        // This side's word for a response whose headers are too large: the host has processed the request.
+        return too_large("the response's headers are too large").with_source(error);
     } else if error.is_reset() && error.is_remote() {
         ErrorKind::UpstreamReset
     } else {
         ErrorKind::UpstreamProtocol
     };
     Error::new(kind).with_source(error)
+}
+
+/// Headers of a response that are beyond the limit: to the client it is a reset, as with Envoy.
+pub(super) fn too_large(detail: &'static str) -> Error {
+    Error::new(ErrorKind::UpstreamReset).with_detail(detail)
 }
 
 /// An error on a stream from a client.

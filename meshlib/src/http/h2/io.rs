@@ -14,7 +14,10 @@ use std::{
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::meter::{FrameMeter, Seen};
+use super::{
+    blocks::BlockLimits,
+    meter::{FrameMeter, Seen},
+};
 use crate::base::resources::Io;
 
 /// The most that is collected before it is written in the middle of a turn.
@@ -34,8 +37,8 @@ struct Shared<T> {
 }
 
 /// Puts the adapter on `io`; `preface` bytes of what is read come before the first frame.
-pub(super) fn adapt<T: Io>(io: T, preface: usize) -> (Adapter<T>, Flush<T>, Arc<Seen>) {
-    let (meter, seen) = FrameMeter::new(preface);
+pub(super) fn adapt<T: Io>(io: T, preface: usize, limits: BlockLimits) -> (Adapter<T>, Flush<T>, Arc<Seen>) {
+    let (meter, seen) = FrameMeter::new(preface, limits);
     let shared = Arc::new(Mutex::new(Shared { io, meter, held: None, out: BytesMut::new() }));
     (Adapter(shared.clone()), Flush(shared), seen)
 }
@@ -161,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn writes_leave_together_and_the_buffer_is_given_back() {
         let (near, mut far) = tokio::io::duplex(1 << 20);
-        let (mut adapter, flush, _) = adapt(near, 0);
+        let (mut adapter, flush, _) = adapt(near, 0, BlockLimits::tight(1024));
         adapter.write_all(b"one ").await.unwrap();
         adapter.write_all(b"two").await.unwrap();
         adapter.flush().await.unwrap();
@@ -177,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_socket_pushes_back() {
         let (near, _far) = tokio::io::duplex(1024);
-        let (mut adapter, _flush, _) = adapt(near, 0);
+        let (mut adapter, _flush, _) = adapt(near, 0, BlockLimits::tight(1024));
         let accepted = futures_util::FutureExt::now_or_never(adapter.write_all(&[0; 256 << 10]));
         assert!(accepted.is_none());
         assert!(lock(&adapter.0).out.len() <= COLLECT);
@@ -186,7 +189,7 @@ mod tests {
     #[tokio::test]
     async fn a_byte_that_was_held_back_comes_out_with_the_next_ones() {
         let (near, mut far) = tokio::io::duplex(1024);
-        let (mut adapter, _flush, _) = adapt(near, 0);
+        let (mut adapter, _flush, _) = adapt(near, 0, BlockLimits::tight(1024));
         far.write_all(&[0, 0, 0, 0]).await.unwrap();
         let mut first = [0; 16];
         assert_eq!(adapter.read(&mut first).await.unwrap(), 3);

@@ -14,27 +14,43 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::blocks::{BlockLimits, Blocks};
+
 const HEADER: usize = 9;
 const DATA: u8 = 0x0;
+const HEADERS: u8 = 0x1;
 const PRIORITY: u8 = 0x2;
 const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
 const PING: u8 = 0x6;
 const GOAWAY: u8 = 0x7;
 const WINDOW_UPDATE: u8 = 0x8;
+const CONTINUATION: u8 = 0x9;
 const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
 /// Not assigned by any RFC, so receivers discard it.
 const IGNORED: u8 = 0xfa;
 
 /// What the meter has seen, readable by whoever drives the connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Seen {
     settings: AtomicBool,
     goaway: AtomicBool,
     flooded: AtomicBool,
+    blocks: Blocks,
 }
 
 impl Seen {
+    fn new(limits: BlockLimits) -> Self {
+        let [settings, goaway, flooded] = [const { AtomicBool::new(false) }; 3];
+        Self { settings, goaway, flooded, blocks: Blocks::new(limits) }
+    }
+
+    /// The header blocks that came.
+    pub(crate) fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
     /// Whether the peer's SETTINGS have come.
     pub(crate) fn settings(&self) -> bool {
         self.settings.load(Ordering::Relaxed)
@@ -90,6 +106,8 @@ pub(crate) struct FrameMeter {
     header: [u8; HEADER],
     header_len: usize,
     payload: usize,
+    /// The length so far of the header block that is being read.
+    block: usize,
     resets: TokenBucket,
     control: TokenBucket,
     window_updates: TokenBucket,
@@ -97,14 +115,15 @@ pub(crate) struct FrameMeter {
 
 impl FrameMeter {
     /// A meter of frames that follow `preface` other bytes.
-    pub(crate) fn new(preface: usize) -> (Self, Arc<Seen>) {
-        let seen = Arc::new(Seen::default());
+    pub(crate) fn new(preface: usize, limits: BlockLimits) -> (Self, Arc<Seen>) {
+        let seen = Arc::new(Seen::new(limits));
         let meter = Self {
             seen: seen.clone(),
             preface,
             header: [0; HEADER],
             header_len: 0,
             payload: 0,
+            block: 0,
             // The figures of nghttp2, which Envoy uses: a burst of 1000 resets, then 33 a second.
             resets: TokenBucket::new(1000, 33),
             control: TokenBucket::new(1000, 33),
@@ -166,6 +185,12 @@ impl FrameMeter {
         flags
     }
 
+    fn stream(&self) -> u32 {
+        let [.., a, b, c, d] = self.header;
+        // The first bit is reserved.
+        u32::from_be_bytes([a, b, c, d]) & (u32::MAX >> 1)
+    }
+
     fn is_empty_data(&self) -> bool {
         self.length() == 0 && self.kind() == DATA && self.flags() & END_STREAM == 0
     }
@@ -187,6 +212,10 @@ impl FrameMeter {
             }
             PRIORITY | PING | IGNORED => self.control.take(),
             WINDOW_UPDATE => self.window_updates.take(),
+            HEADERS | CONTINUATION => {
+                self.block();
+                true
+            }
             GOAWAY => {
                 self.seen.goaway.store(true, Ordering::Relaxed);
                 true
@@ -197,6 +226,13 @@ impl FrameMeter {
             self.seen.flooded.store(true, Ordering::Relaxed);
         }
     }
+
+    fn block(&mut self) {
+        self.block = self.block.saturating_add(self.length());
+        if self.flags() & END_HEADERS != 0 {
+            self.seen.blocks.note(self.stream(), std::mem::take(&mut self.block));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -204,7 +240,8 @@ mod tests {
     use super::*;
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
-        let mut frame = vec![0, 0, payload.len() as u8, kind, flags, 0, 0, 0, 1];
+        let [.., high, middle, low] = payload.len().to_be_bytes();
+        let mut frame = vec![high, middle, low, kind, flags, 0, 0, 0, 1];
         frame.extend_from_slice(payload);
         frame
     }
@@ -233,14 +270,27 @@ mod tests {
             [frame(IGNORED, 0, b""), frame(DATA, 0, b"hello"), frame(DATA, END_STREAM, b""), frame(PING, 0, &[0; 8])]
                 .concat();
         for size in 1..=stream.len() {
-            let (mut meter, _) = FrameMeter::new(0);
+            let (mut meter, _) = FrameMeter::new(0, BlockLimits::tight(1024));
             assert_eq!(feed(&mut meter, &stream, size), expected, "chunks of {size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn header_blocks_are_measured_over_all_their_frames() {
+        let parts = [frame(HEADERS, 0, &[0; 3000]), frame(CONTINUATION, END_HEADERS, &[0; 2000])];
+        let headers = [("x".parse().unwrap(), "y".parse().unwrap())].into_iter().collect();
+        for size in [1, 7, 10_000] {
+            let (mut meter, seen) = FrameMeter::new(0, BlockLimits::tight(8000));
+            feed(&mut meter, &[&parts[0][..], &frame(HEADERS, END_HEADERS, b"short")].concat(), size);
+            assert!(seen.blocks().fit(1, &headers), "3000 bytes cannot hold a field of 8000");
+            feed(&mut meter, &parts.concat(), size);
+            assert!(!seen.blocks().fit(1, &headers), "5000 can");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn floods_are_seen_and_a_slow_trickle_is_not() {
-        let (mut meter, seen) = FrameMeter::new(24);
+        let (mut meter, seen) = FrameMeter::new(24, BlockLimits::tight(1024));
         meter.inspect(&mut [0; 24]);
         for _ in 0..1000 {
             meter.inspect(&mut frame(PING, 0, &[0; 8]));

@@ -3,14 +3,17 @@
 use std::{
     any::Any,
     fmt,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use h2::RecvStream;
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
-use crate::base::{Error, RequestInfo};
+use super::{error, meter::Seen};
+use crate::base::{Error, ErrorKind, RequestInfo};
 
 /// DATA frames and trailers of a stream. A frame's window is given back when the next one is asked for, which is when
 /// whoever reads has passed the first on: so a reader that stands still stops the sender within the window.
@@ -19,6 +22,8 @@ pub(crate) struct RecvBody {
     unreleased: usize,
     error: fn(h2::Error) -> Error,
     received: Option<RequestInfo>,
+    /// Knows whether trailers are all that was sent.
+    seen: Arc<Seen>,
     ended: bool,
     /// Held until the body is done: the stream's place in its connection, an upload to stop.
     _guard: Option<Box<dyn Any + Send>>,
@@ -26,20 +31,13 @@ pub(crate) struct RecvBody {
 
 impl RecvBody {
     /// A request's body; its bytes are counted into `info`.
-    pub(super) fn request(stream: RecvStream, info: RequestInfo) -> Self {
-        Self {
-            stream,
-            unreleased: 0,
-            error: super::error::downstream,
-            received: Some(info),
-            ended: false,
-            _guard: None,
-        }
+    pub(super) fn request(stream: RecvStream, seen: Arc<Seen>, info: RequestInfo) -> Self {
+        Self { stream, unreleased: 0, error: error::downstream, received: Some(info), seen, ended: false, _guard: None }
     }
 
     /// A response's body, which keeps `guard` until it is done.
-    pub(super) fn response(stream: RecvStream, guard: Box<dyn Any + Send>) -> Self {
-        Self { stream, unreleased: 0, error: super::error::upstream, received: None, ended: false, _guard: Some(guard) }
+    pub(super) fn response(stream: RecvStream, seen: Arc<Seen>, guard: Box<dyn Any + Send>) -> Self {
+        Self { stream, unreleased: 0, error: error::upstream, received: None, seen, ended: false, _guard: Some(guard) }
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
@@ -59,7 +57,18 @@ impl RecvBody {
         }
         let trailers = ready!(self.stream.poll_trailers(cx));
         self.ended = true;
-        Poll::Ready(trailers.map_err(self.error).transpose().map(|trailers| trailers.map(Frame::trailers)))
+        Poll::Ready(trailers.map_err(self.error).and_then(|trailers| self.trailers(trailers)).transpose())
+    }
+
+    fn trailers(&self, trailers: Option<HeaderMap>) -> Result<Option<Frame<Bytes>>, Error> {
+        let Some(trailers) = trailers else { return Ok(None) };
+        if self.seen.blocks().fit(self.stream.stream_id().into(), &trailers) {
+            return Ok(Some(Frame::trailers(trailers)));
+        }
+        Err(match self.received {
+            Some(_) => Error::new(ErrorKind::HeadersTooLarge).with_detail("the request's trailers are too large"),
+            None => error::too_large("the response's trailers are too large"),
+        })
     }
 
     fn data(&mut self, data: Result<Bytes, h2::Error>) -> Result<Frame<Bytes>, Error> {

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use h2::{Reason, server::Connection};
 
 use super::{
+    blocks::BlockLimits,
     io::{Adapter, Flush, adapt},
     meter::Seen,
     stream::Streams,
@@ -43,7 +44,7 @@ pub async fn serve<T: Io, H: Handler>(
     options: &ServerOptions,
     drain: Drain,
 ) {
-    let (adapter, flush, seen) = adapt(io, PREFACE);
+    let (adapter, flush, seen) = adapt(io, PREFACE, BlockLimits::tight(options.max_request_headers_bytes as usize));
     let mut handshake = std::pin::pin!(builder(options).handshake::<_, Bytes>(adapter));
     let handshake = std::future::poll_fn(|cx| {
         let handshake = handshake.as_mut().poll(cx);
@@ -57,6 +58,7 @@ pub async fn serve<T: Io, H: Handler>(
         connection,
         max_headers: options.max_request_headers_count,
         idle_timeout: options.stream_idle_timeout,
+        seen: seen.clone(),
     };
     let mut driver = Driver {
         h2,

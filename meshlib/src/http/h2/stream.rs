@@ -14,6 +14,7 @@ use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
 
 use super::{
+    meter::Seen,
     recv::RecvBody,
     send::{Observe, SendBody, Sent},
 };
@@ -28,6 +29,7 @@ pub(super) struct Streams<H> {
     pub(super) connection: Arc<ConnectionInfo>,
     pub(super) max_headers: usize,
     pub(super) idle_timeout: Duration,
+    pub(super) seen: Arc<Seen>,
 }
 
 impl<H: Handler> Streams<H> {
@@ -59,7 +61,7 @@ impl<H: Handler> Streams<H> {
         }
         let body = match stream.is_end_stream() {
             true => Body::empty(),
-            false => Body::h2(RecvBody::request(stream, info.clone())),
+            false => Body::h2(RecvBody::request(stream, self.seen.clone(), info.clone())),
         };
         tokio::select! {
             biased;
