@@ -13,6 +13,8 @@ pub mod service;
 pub mod shared;
 #[cfg(feature = "proxy")]
 pub mod stats;
+#[cfg(all(test, feature = "proxy"))]
+mod test_world;
 pub mod warm_up;
 
 #[cfg(feature = "proxy")]
