@@ -13,7 +13,8 @@ pub mod service;
 pub mod shared;
 #[cfg(feature = "proxy")]
 pub mod stats;
-#[cfg(all(test, feature = "proxy"))]
+#[cfg(test)]
+#[cfg(feature = "proxy")]
 mod test_world;
 pub mod warm_up;
 
