@@ -4,7 +4,14 @@
 pub mod base;
 pub mod cluster;
 pub mod discovery;
+#[cfg(feature = "envoy")]
+pub mod envoy;
 pub mod http;
+pub mod layer;
+#[cfg(feature = "proxy")]
+pub mod net;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod route;
+#[cfg(feature = "testkit")]
+pub mod testkit;

@@ -73,6 +73,8 @@ struct Shared {
     phase: watch::Sender<DrainPhase>,
     connections: watch::Sender<usize>,
     health_failed: AtomicBool,
+    /// The phase is not [`DrainPhase::Serving`]: read for each response, where the channel's lock would be shared.
+    draining: AtomicBool,
 }
 
 /// A connection that a drain waits for, until dropped.
@@ -92,6 +94,7 @@ impl Drain {
             phase: watch::Sender::new(DrainPhase::Serving),
             connections: watch::Sender::new(0),
             health_failed: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
         }))
     }
 
@@ -102,6 +105,7 @@ impl Drain {
 
     /// Enters a phase; phases are never left backwards.
     pub fn enter(&self, phase: DrainPhase) {
+        self.0.draining.fetch_or(phase > DrainPhase::Serving, Ordering::Relaxed);
         self.0.phase.send_if_modified(|current| {
             let forward = phase > *current;
             if forward {
@@ -160,7 +164,7 @@ impl Drain {
 
     /// Whether health checks of this process must fail: `/healthcheck/fail` was asked for, or the drain has begun.
     pub fn health_failing(&self) -> bool {
-        self.0.health_failed.load(Ordering::Relaxed) || self.phase() != DrainPhase::Serving
+        self.0.health_failed.load(Ordering::Relaxed) || self.0.draining.load(Ordering::Relaxed)
     }
 
     /// Makes health checks fail (`/healthcheck/fail`) or pass again (`/healthcheck/ok`).

@@ -17,7 +17,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -132,6 +132,11 @@ pub struct Record {
     pub health_check: bool,
     /// Whether this side made the response.
     pub local_reply: bool,
+    /// Whether the request's head was captured; without it, method and target above are not the request's.
+    pub captured: bool,
+    /// The client's address as far as it can be trusted, where it is not the connection's peer: from `x-forwarded-for`
+    /// behind trusted proxies.
+    pub trusted_client: Option<std::net::IpAddr>,
 }
 
 impl Record {
@@ -218,6 +223,8 @@ struct Shared {
     started: Instant,
     start_time: SystemTime,
     observers: FinishObservers,
+    later_observers: Mutex<Vec<FinishObservers>>,
+    request_end: OnceLock<Instant>,
     bytes_received: AtomicU64,
     bytes_sent: AtomicU64,
     pumps_uploads: bool,
@@ -250,6 +257,8 @@ impl RequestInfo {
             started,
             start_time,
             observers,
+            later_observers: Mutex::new(Vec::new()),
+            request_end: OnceLock::new(),
             bytes_received: AtomicU64::new(0),
             bytes_sent: AtomicU64::new(0),
             pumps_uploads,
@@ -284,6 +293,16 @@ impl RequestInfo {
         self.0.start_time
     }
 
+    /// Notes that the request has ended, its body included. Only the first call counts.
+    pub fn note_request_end(&self) {
+        self.0.request_end.get_or_init(Instant::now);
+    }
+
+    /// When the request had ended, its body included; `None` while it goes on, or when nobody looks.
+    pub fn request_end(&self) -> Option<Instant> {
+        self.0.request_end.get().copied()
+    }
+
     /// Reads the record.
     pub fn read<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
         read(&self.0.record.lock().unwrap_or_else(PoisonError::into_inner))
@@ -299,6 +318,16 @@ impl RequestInfo {
         self.read(Record::upstream_host)
     }
 
+    /// Lets more observers read the record when it closes. What they want of the request is kept by the next
+    /// [`Self::capture_request`].
+    pub fn observe(&self, observers: &FinishObservers) {
+        self.later_observers().push(observers.clone());
+    }
+
+    fn later_observers(&self) -> std::sync::MutexGuard<'_, Vec<FinishObservers>> {
+        self.0.later_observers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Keeps what observers want of the request's headers. Called just before they move on.
     pub fn capture_request<B>(&self, request: &http::Request<B>) {
         self.update(|record| {
@@ -306,8 +335,12 @@ impl RequestInfo {
             record.uri = request.uri().clone();
             record.version = request.version();
             record.authority = authority(request);
+            record.captured = true;
             record.request_headers.clear();
             capture(request.headers(), &self.0.observers.request_headers, &mut record.request_headers);
+            for later in self.later_observers().iter() {
+                capture(request.headers(), &later.request_headers, &mut record.request_headers);
+            }
         });
     }
 
@@ -317,6 +350,9 @@ impl RequestInfo {
             record.status = Some(status);
             record.response_headers.clear();
             capture(headers, &self.0.observers.response_headers, &mut record.response_headers);
+            for later in self.later_observers().iter() {
+                capture(headers, &later.response_headers, &mut record.response_headers);
+            }
         });
     }
 
@@ -346,8 +382,11 @@ impl RequestInfo {
             return;
         }
         let record = self.0.record.lock().unwrap_or_else(PoisonError::into_inner);
-        for observer in self.0.observers.observers.iter() {
-            observer.on_finish(self, &record);
+        let later = self.later_observers();
+        for observers in std::iter::once(&self.0.observers).chain(later.iter()) {
+            for observer in observers.observers.iter() {
+                observer.on_finish(self, &record);
+            }
         }
     }
 

@@ -1,14 +1,11 @@
 //! What the data paths of one cluster share.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::fmt;
 
-use super::{circuit_breaker::CircuitBreakers, config::ClusterConfig, host_set::HostSetCell, warm_up::WarmUp};
+use super::{
+    circuit_breaker::CircuitBreakers, config::ClusterConfig, health::TrafficFlag, host_set::HostSetCell,
+    warm_up::WarmUp,
+};
 use crate::base::Resources;
 
 /// A cluster as its data paths see it: settings, published hosts, limits, and whether it is warm.
@@ -18,14 +15,14 @@ use crate::base::Resources;
 /// use std::sync::Arc;
 /// use meshlib::base::Resources;
 /// use meshlib::cluster::{
-///     ClusterService, ClusterShared, config::ClusterConfig, host::{HealthFlags, Host},
+///     ClusterService, ClusterShared, config::ClusterConfig, health::TrafficFlag, host::{HealthFlags, Host},
 ///     host_set::{HostSet, HostSetCell}, warm_up::WarmUp,
 /// };
 ///
 /// # fn example(config: ClusterConfig, resources: &Resources) -> ClusterService {
 /// let host = Host::new(SocketAddr::from(([127, 0, 0, 1], 8081)), None, 1, HealthFlags::HEALTHY);
 /// let hosts = HostSetCell::new(HostSet::new(vec![Arc::new(host)], config.panic_threshold));
-/// let shared = Arc::new(ClusterShared::new(config, hosts, WarmUp::finished(), resources));
+/// let shared = Arc::new(ClusterShared::new(config, hosts, WarmUp::finished(), TrafficFlag::new(), resources));
 /// ClusterService::new(shared, resources)
 /// # }
 /// ```
@@ -34,14 +31,21 @@ pub struct ClusterShared {
     hosts: HostSetCell,
     breakers: CircuitBreakers,
     warm_up: WarmUp,
-    traffic: Arc<AtomicBool>,
+    traffic: TrafficFlag,
 }
 
 impl ClusterShared {
     /// The cluster `config`, whose hosts somebody publishes in `hosts`, and who finishes `warm_up`.
-    pub fn new(config: ClusterConfig, hosts: HostSetCell, warm_up: WarmUp, resources: &Resources) -> Self {
+    /// `traffic` is marked when a connection to a host is begun for a request: health checks are rarer before.
+    pub fn new(
+        config: ClusterConfig,
+        hosts: HostSetCell,
+        warm_up: WarmUp,
+        traffic: TrafficFlag,
+        resources: &Resources,
+    ) -> Self {
         let breakers = CircuitBreakers::new(&config.name, &config.circuit_breakers, resources.stats());
-        Self { config, hosts, breakers, warm_up, traffic: Arc::default() }
+        Self { config, hosts, breakers, warm_up, traffic }
     }
 
     /// Its settings.
@@ -67,10 +71,10 @@ impl ClusterShared {
     /// Whether a connection to a host was ever begun for a request: health checks are rarer before
     /// (`no_traffic_interval`).
     pub fn has_traffic(&self) -> bool {
-        self.traffic.load(Ordering::Relaxed)
+        self.traffic.seen()
     }
 
-    pub(super) fn traffic(&self) -> &Arc<AtomicBool> {
+    pub(super) fn traffic(&self) -> &TrafficFlag {
         &self.traffic
     }
 }

@@ -1,10 +1,39 @@
 //! Floor 3: discovery. A [`Discover`] yields full sets of endpoints, over and over.
+//!
+//! [`Fixed`] knows its endpoints, [`StrictDns`] asks for them again and again, and an application's own stream of
+//! endpoints needs one method:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! use std::future::poll_fn;
+//! use meshlib::discovery::{Discover, Endpoint, Fixed, Update};
+//!
+//! let endpoint = Endpoint { address: "192.0.2.1:80".parse().unwrap(), hostname: None, weight: 1 };
+//! let mut fixed = Fixed::new(vec![endpoint.clone()]);
+//! let update = poll_fn(|cx| fixed.poll_update(cx)).await;
+//! assert_eq!(update, Some(Update::Endpoints(vec![endpoint])));
+//! # }
+//! ```
+
+pub mod config;
+pub mod dns;
+pub mod fixed;
+#[cfg(feature = "dns")]
+pub mod resolver;
 
 use std::{
     fmt,
     net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
+};
+
+#[cfg(feature = "dns")]
+pub use self::resolver::SystemResolver;
+pub use self::{
+    dns::{StrictDns, UpdateStats},
+    fixed::Fixed,
 };
 
 /// An endpoint as it was discovered.
@@ -31,6 +60,13 @@ pub enum Update {
 pub trait Discover: Send {
     /// The next report; pending until there is one. `None`: there will be no other.
     fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Option<Update>>;
+
+    /// Whether the reports so far, the one just taken included, tell the outcome of every source: each name was
+    /// answered or failed once. Asked after each report; a cluster is warm only then. A discovery of one source has
+    /// nothing to say here.
+    fn is_settled(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for dyn Discover {

@@ -21,6 +21,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use pin_project::pin_project;
 
 use crate::base::{BoxError, Error};
 
@@ -35,9 +36,11 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
+    #[cfg(feature = "proxy")]
+    H1Request(super::h1::server::RequestBody),
     Boxed(BoxBody),
     #[cfg(feature = "proxy")]
-    H1(super::h1::IncomingBody),
+    H1Response(super::h1::IncomingBody),
     #[cfg(feature = "proxy")]
     H2(super::h2::RecvBody),
 }
@@ -46,6 +49,12 @@ impl Body {
     /// No data, no trailers.
     pub const fn empty() -> Self {
         Self(Kind::Empty)
+    }
+
+    /// A request's body from an HTTP/1 connection, unboxed.
+    #[cfg(feature = "proxy")]
+    pub(crate) const fn from_h1(body: super::h1::server::RequestBody) -> Self {
+        Self(Kind::H1Request(body))
     }
 
     /// Any body. A [`Body`] comes out as it was, unboxed.
@@ -59,8 +68,9 @@ impl Body {
             return own.take().unwrap_or_default();
         }
         match body {
-            Some(body) => Self(Kind::Boxed(Box::pin(MapError(Box::pin(body))))),
-            None => Self::empty(),
+            // One that has ended already, as of a GET, needs no box.
+            Some(body) if !body.is_end_stream() => Self(Kind::Boxed(Box::pin(MapError(body)))),
+            _ => Self::empty(),
         }
     }
 
@@ -72,7 +82,7 @@ impl Body {
     /// A message of an HTTP/1.1 connection.
     #[cfg(feature = "proxy")]
     pub(crate) fn h1(body: super::h1::IncomingBody) -> Self {
-        Self(Kind::H1(body))
+        Self(Kind::H1Response(body))
     }
 
     /// A stream of an HTTP/2 connection.
@@ -112,9 +122,11 @@ impl http_body::Body for Body {
                 self.0 = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
+            #[cfg(feature = "proxy")]
+            Kind::H1Request(body) => Pin::new(body).poll_frame(cx),
             Kind::Boxed(body) => body.as_mut().poll_frame(cx),
             #[cfg(feature = "proxy")]
-            Kind::H1(body) => body.poll_frame(cx),
+            Kind::H1Response(body) => body.poll_frame(cx),
             #[cfg(feature = "proxy")]
             Kind::H2(body) => body.poll_frame(cx),
         }
@@ -124,9 +136,11 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Full(_) => false,
+            #[cfg(feature = "proxy")]
+            Kind::H1Request(body) => body.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
             #[cfg(feature = "proxy")]
-            Kind::H1(body) => body.is_end_stream(),
+            Kind::H1Response(body) => body.is_end_stream(),
             #[cfg(feature = "proxy")]
             Kind::H2(body) => body.is_end_stream(),
         }
@@ -136,9 +150,11 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(data) => SizeHint::with_exact(data.len() as u64),
+            #[cfg(feature = "proxy")]
+            Kind::H1Request(body) => body.size_hint(),
             Kind::Boxed(body) => body.size_hint(),
             #[cfg(feature = "proxy")]
-            Kind::H1(body) => body.size_hint(),
+            Kind::H1Response(body) => body.size_hint(),
             #[cfg(feature = "proxy")]
             Kind::H2(body) => body.size_hint(),
         }
@@ -152,7 +168,8 @@ impl fmt::Debug for Body {
 }
 
 /// A foreign body whose errors become ours.
-struct MapError<B>(Pin<Box<B>>);
+#[pin_project]
+struct MapError<B>(#[pin] B);
 
 impl<B> http_body::Body for MapError<B>
 where
@@ -162,8 +179,8 @@ where
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.0.as_mut().poll_frame(cx).map_err(Error::from_boxed)
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.project().0.poll_frame(cx).map_err(Error::from_boxed)
     }
 
     fn is_end_stream(&self) -> bool {

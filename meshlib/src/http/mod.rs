@@ -6,6 +6,7 @@
 
 pub mod body;
 pub mod body_guard;
+pub mod grpc;
 #[cfg(feature = "proxy")]
 pub mod h1;
 #[cfg(feature = "proxy")]
@@ -13,7 +14,11 @@ pub mod h2;
 #[cfg(feature = "proxy")]
 pub mod handler;
 pub mod header_match;
+pub mod headers;
+pub mod local_reply;
 pub mod options;
+#[cfg(feature = "proxy")]
+pub mod serve;
 pub mod service;
 
 pub use self::{

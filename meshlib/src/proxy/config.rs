@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
+pub use crate::net::tls::config::{CertificateConfig, DataSource, DownstreamTlsConfig};
 use crate::{
     cluster::config::ClusterConfig,
     http::{header_match::HeaderMatch, options::ServerOptions},
@@ -87,51 +88,6 @@ impl FilterChainConfig {
     /// Behind TLS.
     pub fn tls(tls: DownstreamTlsConfig, http: HttpConnectionManagerConfig) -> Self {
         Self { tls: Some(tls), http }
-    }
-}
-
-/// TLS towards clients (Envoy's `DownstreamTlsContext`).
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct DownstreamTlsConfig {
-    /// Certificates with their keys, one for each kind of key or server name.
-    pub certificates: Vec<CertificateConfig>,
-    /// Protocols offered by ALPN. `None`, as when a file is silent: `h2` and `http/1.1`.
-    pub alpn: Option<Vec<String>>,
-}
-
-impl DownstreamTlsConfig {
-    /// These certificates, with the default protocols.
-    pub fn new(certificates: Vec<CertificateConfig>) -> Self {
-        Self { certificates, alpn: None }
-    }
-}
-
-/// A certificate chain and its private key (Envoy's `TlsCertificate`).
-#[derive(Clone, Debug, PartialEq)]
-pub struct CertificateConfig {
-    /// The chain, PEM, the server's own certificate first.
-    pub certificate_chain: DataSource,
-    /// The key, PEM: PKCS#8, PKCS#1 or SEC1.
-    pub private_key: DataSource,
-}
-
-/// Where bytes come from (Envoy's `DataSource`).
-#[derive(Clone, PartialEq, Eq)]
-pub enum DataSource {
-    /// A file; watched, and read again when it changes.
-    File(PathBuf),
-    /// The bytes themselves.
-    Inline(Arc<[u8]>),
-}
-
-impl std::fmt::Debug for DataSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path) => path.fmt(f),
-            // It may be a private key.
-            Self::Inline(bytes) => write!(f, "<{} bytes inline>", bytes.len()),
-        }
     }
 }
 

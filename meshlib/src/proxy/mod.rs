@@ -1,3 +1,19 @@
-//! Floor 6: the assembly. Listeners for the binary, [`Mesh`](mesh::Mesh) for in-process use.
+//! Floor 6: the assembly. [`Server`](server::Server) runs everything a configuration names: listeners, clusters, the
+//! admin interface.
+//!
+//! The way of a connection: [`server`] binds it a listener, the listener hands it to the least loaded worker, the
+//! worker's stack takes TLS off it, a codec reads its requests, and the connection manager has each of them answered
+//! through the configured filters and the router.
 
+pub mod admin;
+mod bind_error;
+mod blueprint;
+mod clusters;
 pub mod config;
+mod connection_manager;
+#[cfg(feature = "dns")]
+mod defaults;
+mod filter;
+mod listener;
+pub mod server;
+mod worker;

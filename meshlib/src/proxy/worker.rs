@@ -21,12 +21,20 @@ pub(crate) struct Worker {
 pub(crate) struct Load(Arc<AtomicUsize>);
 
 impl Worker {
+    fn new(runtime: Handle) -> Self {
+        Self { runtime, connections: Arc::new(AtomicUsize::new(0)) }
+    }
+
+    /// The runtime this is called on, as a worker.
+    pub(crate) fn ambient() -> Self {
+        Self::new(Handle::current())
+    }
+
     /// One worker for each runtime; the ambient one where none are given.
     pub(crate) fn of(workers: &Workers) -> Vec<Self> {
-        let worker = |runtime: Handle| Self { runtime, connections: Arc::new(AtomicUsize::new(0)) };
         match workers {
-            Workers::Runtimes(runtimes) if !runtimes.is_empty() => runtimes.iter().cloned().map(worker).collect(),
-            _ => vec![worker(Handle::current())],
+            Workers::Runtimes(runtimes) if !runtimes.is_empty() => runtimes.iter().cloned().map(Self::new).collect(),
+            _ => vec![Self::ambient()],
         }
     }
 

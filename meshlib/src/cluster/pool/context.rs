@@ -1,17 +1,11 @@
 //! What all pools of one data path have in common.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::super::{
     circuit_breaker::CircuitBreakers,
     config::{ClusterConfig, UpstreamProtocol},
+    health::TrafficFlag,
     stats::ClusterStats,
 };
 use crate::base::{Resources, resources::Network};
@@ -23,7 +17,7 @@ pub struct PoolContext {
     pub(super) idle_timeout: Duration,
     pub(super) network: Arc<dyn Network>,
     pub(super) breakers: CircuitBreakers,
-    traffic: Arc<AtomicBool>,
+    traffic: TrafficFlag,
     stats: ClusterStats,
 }
 
@@ -33,7 +27,7 @@ impl PoolContext {
     pub fn new(
         config: &ClusterConfig,
         breakers: CircuitBreakers,
-        traffic: Arc<AtomicBool>,
+        traffic: TrafficFlag,
         resources: &Resources,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -70,7 +64,7 @@ impl PoolContext {
             UpstreamProtocol::Http1 => self.stats.upstream_cx_http1_total.increment(),
             UpstreamProtocol::Http2(_) => self.stats.upstream_cx_http2_total.increment(),
         }
-        self.traffic.store(true, Ordering::Relaxed);
+        self.traffic.mark();
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     cluster::{
         circuit_breaker::CircuitBreakers,
         config::ClusterConfig,
+        health::TrafficFlag,
         test_world::{Peer, Server, World, address, config, counter, gauge, host, settle},
     },
     http::Body,
@@ -29,7 +30,7 @@ fn fixture(config: ClusterConfig, peer: impl FnOnce(&Arc<Server>) -> Peer) -> Fi
     world.set(address(1), peer(&server));
     let resources = world.resources();
     let breakers = CircuitBreakers::new("c", &config.circuit_breakers, resources.stats());
-    let context = PoolContext::new(&config, breakers, Arc::default(), &resources);
+    let context = PoolContext::new(&config, breakers, TrafficFlag::new(), &resources);
     let pool = Arc::new(HostPool::new(host(1), context));
     Fixture { world, server, stats: resources.stats().clone(), pool }
 }
@@ -332,4 +333,23 @@ async fn a_pool_that_goes_closes_what_is_idle_and_lets_the_rest_end() {
         assert_eq!(f.server.open.load(Ordering::Relaxed), 0);
         assert_eq!(gauge(&f.stats, "upstream_cx_active"), 0);
     }
+}
+
+#[tokio::test]
+async fn requests_that_follow_a_cancelled_stream_are_not_refused() {
+    let mut config = config(true);
+    config.circuit_breakers.max_connections = 1;
+    let f = fixture(config, |server| server.http2(1));
+    get(&f.pool, "/").await.unwrap();
+    let held = exchange(&f.pool, "/").await.unwrap();
+    let waiting = [spawn_get(&f.pool, "/"), spawn_get(&f.pool, "/")];
+    settle().await;
+    // Its reset is not written yet when the next stream is opened.
+    drop(held);
+    get(&f.pool, "/").await.unwrap();
+    for waiting in waiting {
+        waiting.await.unwrap().unwrap();
+    }
+    assert_eq!(f.server.most.load(Ordering::Relaxed), 1);
+    assert_at_rest(&f, 1);
 }

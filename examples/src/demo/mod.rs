@@ -1,0 +1,23 @@
+//! What the demonstrations share and what needs no proxy: printing, loopback addresses, and who answered.
+//!
+//! ```
+//! use meshlib_examples::demo::{Summary, Terminal};
+//!
+//! let mut summary = Summary::new();
+//! summary.answered("pod-1");
+//! summary.answered("pod-2");
+//! summary.failed("grpc-status 14");
+//! let mut output = Terminal::plain(Vec::new());
+//! summary.print(&mut output)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod loopback;
+mod summary;
+mod table;
+mod terminal;
+
+pub use self::loopback::{Loopback, Reserved};
+pub use self::summary::Summary;
+pub use self::table::{Align, Table};
+pub use self::terminal::{Colour, Terminal};

@@ -1,0 +1,148 @@
+//! Who is in a cluster: identity, health and departure of hosts.
+
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use super::{
+    AbortOnDrop,
+    probes::{Probes, Report},
+};
+use crate::{
+    cluster::{
+        health::HealthState,
+        host::{HealthFlags, Host},
+    },
+    discovery::Endpoint,
+};
+
+/// A host's identity, never used twice; in the order in which hosts came.
+pub(super) type HostId = u64;
+
+/// The hosts of a cluster.
+pub(super) struct Members {
+    members: BTreeMap<HostId, Member>,
+    next: HostId,
+    ignore_health_on_removal: bool,
+    cluster: Arc<str>,
+}
+
+struct Member {
+    host: Arc<Host>,
+    states: Vec<HealthState>,
+    _probes: Vec<AbortOnDrop>,
+}
+
+/// What an update changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Hosts came or went.
+    pub(super) membership: bool,
+    /// Weights are others.
+    pub(super) weights: bool,
+}
+
+impl Change {
+    pub(super) fn any(self) -> bool {
+        self.membership || self.weights
+    }
+}
+
+impl Members {
+    pub(super) fn new(cluster: Arc<str>, ignore_health_on_removal: bool) -> Self {
+        Self { members: BTreeMap::new(), next: 0, ignore_health_on_removal, cluster }
+    }
+
+    /// Takes a full set of endpoints: the first of each address counts.
+    pub(super) fn update(&mut self, endpoints: &[Endpoint], probes: &Probes) -> Change {
+        let mut wanted: HashMap<SocketAddr, &Endpoint> = HashMap::with_capacity(endpoints.len());
+        for endpoint in endpoints {
+            wanted.entry(endpoint.address).or_insert(endpoint);
+        }
+        let mut change = Change::default();
+        self.members.retain(|_, member| {
+            if let Some(endpoint) = wanted.remove(&member.host.address()) {
+                change.weights |= member.found_again(endpoint);
+                return true;
+            }
+            // Without checks no host is failing one.
+            let stays = probes.any() && !self.ignore_health_on_removal && member.passes();
+            member.host.set_health(HealthFlags::PENDING_DYNAMIC_REMOVAL, stays);
+            change.membership |= !stays;
+            stays
+        });
+        for endpoint in endpoints {
+            if let Entry::Occupied(new) = wanted.entry(endpoint.address) {
+                new.remove();
+                self.add(endpoint, probes);
+                change.membership = true;
+            }
+        }
+        change
+    }
+
+    fn add(&mut self, endpoint: &Endpoint, probes: &Probes) {
+        let health = if probes.any() { HealthFlags::FAILED_ACTIVE_HC } else { HealthFlags::HEALTHY };
+        let host = Arc::new(Host::new(endpoint.address, endpoint.hostname.clone(), endpoint.weight, health));
+        let id = self.next;
+        self.next += 1;
+        let member = Member { states: probes.states(), _probes: probes.start(id, &host), host };
+        self.members.insert(id, member);
+    }
+
+    /// Takes a result; answers whether the host's health is another now.
+    pub(super) fn observe(&mut self, report: &Report) -> bool {
+        let Some(member) = self.members.get_mut(&report.host) else { return false };
+        let Some(state) = member.states.get_mut(report.check) else { return false };
+        let first = !state.is_known();
+        state.observe(&report.result);
+        let healthy = member.states.iter().all(HealthState::is_healthy);
+        let changed = member.host.set_health(HealthFlags::FAILED_ACTIVE_HC, !healthy);
+        let host = member.host.address();
+        match &report.result {
+            Ok(()) if changed => tracing::info!(cluster = %self.cluster, %host, "host is healthy"),
+            Ok(()) => {}
+            Err(reason) if changed || first => {
+                tracing::info!(cluster = %self.cluster, %host, %reason, "host is unhealthy");
+            }
+            Err(reason) => tracing::debug!(cluster = %self.cluster, %host, %reason, "health check failed"),
+        }
+        changed
+    }
+
+    /// Whether each check of a host had a result, or the host is gone.
+    pub(super) fn is_checked(&self, id: HostId) -> bool {
+        self.members.get(&id).is_none_or(|member| member.states.iter().all(HealthState::is_known))
+    }
+
+    /// The hosts' identities.
+    pub(super) fn ids(&self) -> impl Iterator<Item = HostId> {
+        self.members.keys().copied()
+    }
+
+    /// The hosts, in the order in which they came.
+    pub(super) fn hosts(&self) -> Vec<Arc<Host>> {
+        self.members.values().map(|member| member.host.clone()).collect()
+    }
+
+    /// How many hosts pass their checks.
+    pub(super) fn passing(&self) -> usize {
+        self.members.values().filter(|member| member.passes()).count()
+    }
+}
+
+impl Member {
+    fn passes(&self) -> bool {
+        !self.host.health().contains(HealthFlags::FAILED_ACTIVE_HC)
+    }
+
+    /// Answers whether its weight changed.
+    fn found_again(&self, endpoint: &Endpoint) -> bool {
+        self.host.set_health(HealthFlags::PENDING_DYNAMIC_REMOVAL, false);
+        let before = self.host.weight();
+        self.host.set_weight(endpoint.weight);
+        before != self.host.weight()
+    }
+}

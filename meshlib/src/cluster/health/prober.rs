@@ -1,0 +1,182 @@
+//! Asks one host again and again, on the schedule of its health check.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::time::{Instant, sleep_until, timeout};
+use tower_service::Service;
+
+use super::{
+    connection::Connection,
+    grpc::GrpcCheck,
+    result::{FailureKind, ProbeFailure, ProbeResult},
+    stats::HealthCheckStats,
+};
+use crate::{
+    base::{BoxError, Error, resources::BoxFuture},
+    cluster::config::{HealthCheckConfig, HealthCheckKind},
+    http::{ArcService, Body},
+};
+
+/// No interval is shorter: a configured zero must not spin.
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Whether a cluster has ever opened a connection for a request. Cloning shares the flag.
+#[derive(Clone, Debug, Default)]
+pub struct TrafficFlag(Arc<AtomicBool>);
+
+impl TrafficFlag {
+    /// No connection yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A connection was opened. Costs a load once it is set.
+    pub fn mark(&self) {
+        if !self.seen() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there was ever a connection.
+    pub fn seen(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A health check, prepared once for all hosts of a cluster.
+#[derive(Clone, Debug)]
+pub(in crate::cluster) struct Check {
+    question: GrpcCheck,
+    timeout: Duration,
+    interval: Duration,
+    no_traffic_interval: Duration,
+    reuse_connection: bool,
+}
+
+impl Check {
+    /// `authority` is what the check asks for when its configuration names none: the cluster's name.
+    pub(in crate::cluster) fn new(config: &HealthCheckConfig, authority: &str) -> Result<Self, Error> {
+        let HealthCheckKind::Grpc { service_name, authority: own } = &config.check;
+        Ok(Self {
+            question: GrpcCheck::new(service_name, own.as_deref().unwrap_or(authority), config.timeout)?,
+            timeout: config.timeout,
+            interval: config.interval.max(MIN_INTERVAL),
+            no_traffic_interval: config.no_traffic_interval.max(MIN_INTERVAL),
+            reuse_connection: config.reuse_connection,
+        })
+    }
+}
+
+/// Probes one host. Results come from [`next`](Self::next), the first one at once, each other an interval after the
+/// end of the one before.
+///
+/// A check fails after the configured timeout, connecting included; its stream is reset then and the connection kept.
+/// A connection is given up after a failure of the network, or when two checks in a row had no answer in time.
+pub struct Prober {
+    check: Check,
+    connection: Connection,
+    traffic: Option<TrafficFlag>,
+    stats: Option<HealthCheckStats>,
+    due: Option<Instant>,
+}
+
+impl Prober {
+    /// Probes a service. `authority` is the `:authority` of the check where `config` names none.
+    ///
+    /// Fails if the authority cannot be sent ([`Configuration`](crate::base::ErrorKind::Configuration)).
+    pub fn new<S, B>(service: S, config: &HealthCheckConfig, authority: &str) -> Result<Self, Error>
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let service = ArcService::new(service);
+        Self::connecting(move || Box::pin(std::future::ready(Ok(service.clone()))), config, authority)
+    }
+
+    /// Probes what `connect` connects to. Each service it gives is one connection, which ends with its last clone.
+    ///
+    /// Fails as [`new`](Self::new) does.
+    pub fn connecting(
+        connect: impl FnMut() -> BoxFuture<Result<ArcService, Error>> + Send + 'static,
+        config: &HealthCheckConfig,
+        authority: &str,
+    ) -> Result<Self, Error> {
+        Check::new(config, authority).map(|check| Self::prepared(check, connect))
+    }
+
+    pub(in crate::cluster) fn prepared(
+        check: Check,
+        connect: impl FnMut() -> BoxFuture<Result<ArcService, Error>> + Send + 'static,
+    ) -> Self {
+        let connection = Connection::new(Box::new(connect), check.reuse_connection);
+        Self { check, connection, traffic: None, stats: None, due: None }
+    }
+
+    /// Checks at `no_traffic_interval` until `traffic` was seen. A wait that has begun is not cut short by it.
+    #[must_use]
+    pub fn with_traffic(mut self, traffic: TrafficFlag) -> Self {
+        self.traffic = Some(traffic);
+        self
+    }
+
+    /// Counts into these stats.
+    #[must_use]
+    pub fn with_stats(mut self, stats: HealthCheckStats) -> Self {
+        self.stats = Some(stats);
+        self
+    }
+
+    /// Waits until the next check is due, and checks. Dropped while waiting nothing is lost; dropped while checking,
+    /// the next call checks at once.
+    pub async fn next(&mut self) -> ProbeResult {
+        if let Some(due) = self.due {
+            sleep_until(due).await;
+        }
+        if let Some(stats) = &self.stats {
+            stats.begin();
+        }
+        let exchange = self.connection.exchange(&self.check.question);
+        let result = timeout(self.check.timeout, exchange)
+            .await
+            .unwrap_or_else(|_| Err(ProbeFailure::new(FailureKind::Timeout, "no answer in time")));
+        self.connection.settle(&result);
+        if let Some(stats) = &self.stats {
+            stats.end(&result);
+        }
+        let now = Instant::now();
+        self.due = Some(now.checked_add(self.interval()).unwrap_or(now + Duration::from_secs(86_400)));
+        result
+    }
+
+    /// Checks for ever, and reports each result.
+    pub async fn run(mut self, mut report: impl FnMut(ProbeResult)) {
+        loop {
+            report(self.next().await);
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        match &self.traffic {
+            Some(traffic) if !traffic.seen() => self.check.no_traffic_interval,
+            _ => self.check.interval,
+        }
+    }
+}
+
+impl fmt::Debug for Prober {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prober").field("check", &self.check).field("due", &self.due).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,168 @@
+//! The loop around hyper.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::stream::{FuturesUnordered, Stream};
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http1::Connection, service::Service};
+use hyper_util::rt::TokioIo;
+
+use super::{
+    body::ResponseBody,
+    io::Watched,
+    state::State,
+    timers::{Due, Timers},
+};
+use crate::{
+    base::{
+        Drain, DrainPhase, ErrorKind,
+        resources::{BoxFuture, Io},
+    },
+    http::options::ServerOptions,
+};
+
+/// A connection that has just been accepted when the drain begins may still ask its first question: its client cannot
+/// know.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// In good order: what was written should arrive.
+    Closed,
+    /// By a head that cannot be let through; the answer has not been written.
+    Refused(ErrorKind),
+    /// In the middle of something.
+    Cut,
+}
+
+/// Polls hyper's connection, and what hyper does not have: times, the drain, an upload that outlives the response's
+/// head, a client that went away while nobody reads.
+pub(super) struct Drive<'a, T, S>
+where
+    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
+{
+    http: &'a mut Connection<TokioIo<Watched<T>>, S>,
+    state: &'a State,
+    timers: Timers,
+    /// Each is polled only when its phase has come, not with the connection: all connections share what is behind it.
+    phases: FuturesUnordered<BoxFuture<DrainPhase>>,
+    draining: bool,
+    told: bool,
+}
+
+impl<'a, T, S> Drive<'a, T, S>
+where
+    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
+{
+    pub(super) fn new(
+        http: &'a mut Connection<TokioIo<Watched<T>>, S>,
+        state: &'a State,
+        options: &ServerOptions,
+        drain: Drain,
+    ) -> Self {
+        let phases = [DrainPhase::Draining, DrainPhase::Stopped].map(|phase| {
+            let drain = drain.clone();
+            Box::pin(async move {
+                drain.reached(phase).await;
+                phase
+            }) as BoxFuture<DrainPhase>
+        });
+        let phases = phases.into_iter().collect();
+        Self { http, state, timers: Timers::new(options), phases, draining: false, told: false }
+    }
+
+    /// Whether the drain has come to its end.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> bool {
+        while let Poll::Ready(Some(phase)) = Pin::new(&mut self.phases).poll_next(cx) {
+            if phase == DrainPhase::Stopped {
+                return true;
+            }
+            self.draining = true;
+            self.state.close();
+            self.timers.hurry(GRACE);
+        }
+        false
+    }
+
+    /// Whether this is the moment to tell hyper of the drain. A connection whose first request, or part of a request,
+    /// is on its way is left alone until that has been read: then the response says `connection: close`.
+    fn must_tell(&self) -> bool {
+        let expects = self.state.begun() == 0 || self.state.is_reading_head();
+        self.draining && !self.told && !expects
+    }
+
+    fn poll_upload(&self, cx: &mut Context<'_>) {
+        if !self.state.is_in_flight() || !self.state.has_responded() {
+            return;
+        }
+        let Some(mut upload) = self.state.take_upload() else { return };
+        if upload.as_mut().poll(cx).is_pending() {
+            self.state.put_upload(Some(upload));
+        }
+    }
+
+    fn end(&self, result: Result<(), hyper::Error>) -> End {
+        match result {
+            Ok(()) => End::Closed,
+            Err(error) if !self.state.is_settled() || !error.is_parse() => {
+                tracing::debug!(%error, "HTTP/1 connection broken off");
+                End::Cut
+            }
+            Err(error) if error.is_parse_too_large() => End::Refused(ErrorKind::HeadersTooLarge),
+            Err(_) => End::Refused(ErrorKind::DownstreamProtocol),
+        }
+    }
+}
+
+impl<T, S> Drive<'_, T, S>
+where
+    T: Io,
+    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
+{
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            if self.poll_drain(cx) {
+                return Poll::Ready(End::Cut);
+            }
+            if let Poll::Ready(result) = Pin::new(&mut *self.http).poll(cx) {
+                return Poll::Ready(self.end(result));
+            }
+            // hyper goes on when a client closes during its upload; nobody is left to answer.
+            if self.state.is_gone() && self.state.is_in_flight() {
+                return Poll::Ready(End::Cut);
+            }
+            self.poll_upload(cx);
+            if self.must_tell() {
+                self.told = true;
+                Pin::new(&mut *self.http).graceful_shutdown();
+                continue;
+            }
+            match self.timers.poll_due(self.state, cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Due::Close) => return Poll::Ready(End::Closed),
+                Poll::Ready(Due::Head) => return Poll::Ready(End::Refused(ErrorKind::RequestHeaderTimeout)),
+                // The exchange's future sees it and answers; it is too late for that once the response has begun.
+                Poll::Ready(Due::Stream) if self.state.time_out() => {}
+                Poll::Ready(Due::Stream) => return Poll::Ready(End::Cut),
+            }
+        }
+    }
+}
+
+impl<T, S> Future for Drive<'_, T, S>
+where
+    T: Io,
+    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
+{
+    type Output = End;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+        self.poll_end(cx)
+    }
+}

@@ -1,0 +1,108 @@
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_is_closed_after_10_seconds() {
+    let begin = Instant::now();
+    let mut peer = start(hello);
+    assert_eq!(peer.rest().await, "");
+    assert_eq!(seconds(begin), 10.0);
+    assert_eq!(peer.records.take(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_head_is_answered_408() {
+    let mut peer = start(hello);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let begin = Instant::now();
+    for byte in &GET[..9] {
+        peer.send([*byte]).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(peer.rest().await.starts_with("HTTP/1.1 408 Request Timeout\r\n"));
+    assert_eq!(seconds(begin), 10.0);
+    assert_eq!(peer.records.take()[0].0, Some(408));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_head_has_its_own_time() {
+    let mut peer = start(hello);
+    for _ in 0..3 {
+        peer.send(&GET[..7]).await;
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        peer.send(&GET[7..]).await;
+        peer.until("hello").await;
+    }
+    let begin = Instant::now();
+    peer.send(&GET[..7]).await;
+    assert!(peer.rest().await.starts_with("HTTP/1.1 408"));
+    assert_eq!(seconds(begin), 10.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_lives_for_an_hour() {
+    let mut peer = start(hello);
+    peer.send(GET).await;
+    peer.until("hello").await;
+    tokio::time::sleep(Duration::from_secs(3599)).await;
+    peer.send(GET).await;
+    peer.until("hello").await;
+    let begin = Instant::now();
+    assert_eq!(peer.rest().await, "");
+    assert_eq!(seconds(begin), 3600.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_never_comes_is_504() {
+    let begin = Instant::now();
+    let mut peer = start(never);
+    peer.send(GET).await;
+    let answer = peer.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("stream timeout"), "{answer}");
+    assert_eq!(seconds(begin), 300.0);
+    assert_eq!(peer.records.take(), [line(504, "SI", 0, 14)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_stands_still_is_408() {
+    async fn sink(request: Request<Body>, _: RequestInfo) -> Response<Body> {
+        let _ = http_body_util::BodyExt::collect(request.into_body()).await;
+        Response::default()
+    }
+    let begin = Instant::now();
+    let mut peer = start(sink);
+    peer.send("PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n12345").await;
+    tokio::time::sleep(Duration::from_secs(299)).await;
+    peer.send("6").await; // counts as movement
+    assert!(peer.rest().await.starts_with("HTTP/1.1 408 Request Timeout\r\n"));
+    assert_eq!(seconds(begin), 599.0);
+    assert_eq!(peer.records.take(), [line(408, "SI", 6, 14)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_is_cut() {
+    async fn large(_: Request<Body>, _: RequestInfo) -> Response<Body> {
+        Response::new(Body::from("x".repeat(1 << 20)))
+    }
+    let begin = Instant::now();
+    let mut peer = start(large);
+    peer.send(GET).await;
+    peer.finish().await;
+    assert_eq!(seconds(begin), 300.0);
+    let records = peer.records.take();
+    assert_eq!((records.len(), records[0].0), (1, Some(200)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_stands_still_is_cut_and_flagged() {
+    async fn stuck(_: Request<Body>, _: RequestInfo) -> Response<Body> {
+        Response::new(Body::new(bodies::Stuck(Some("some"))))
+    }
+    let begin = Instant::now();
+    let mut peer = start(stuck);
+    peer.send(GET).await;
+    peer.until("4\r\nsome\r\n").await;
+    assert_eq!(peer.rest().await, "");
+    assert_eq!(seconds(begin), 300.0);
+    assert_eq!(peer.records.take(), [line(200, "SI", 0, 4)]);
+}

@@ -1,0 +1,231 @@
+//! Accepting connections without ever giving up.
+//!
+//! A [`Listener`] takes a permit of its [`ConnectionLimit`], then accepts. It waits a little longer each time the
+//! system is out of descriptors or memory, and passes over connections that died in the queue. Accepted sockets
+//! belong to no runtime yet, so that one accept point can hand them to the least loaded worker.
+//!
+//! ```no_run
+//! use meshlib::{base::{Resources, resources::Network}, net::listen::{ConnectionLimit, Listener}};
+//!
+//! # async fn example(resources: Resources, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+//! let limit = ConnectionLimit::of_system(resources.files().as_ref());
+//! let acceptor = resources.network().bind("0.0.0.0:443".parse().unwrap())?;
+//! Listener::new(acceptor, limit).run(stop, |accepted, permit| {
+//!     tokio::spawn(async move {
+//!         let io = accepted.socket.adopt();
+//!         // serve it
+//!         drop(permit);
+//!     });
+//! }).await;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    path::Path,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+use crate::base::resources::{Accepted, Acceptor, BoxIo, DetachedSocket, Files};
+
+/// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// The most connections where nothing else says so.
+const MAX_CONNECTIONS: usize = 50_000;
+
+/// The first pause when the system is short of something; doubled up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// The longest pause: connections are accepted again at most so long after the shortage ends.
+const LONGEST_PAUSE: Duration = Duration::from_millis(80);
+
+/// How many connections may be open at once. Cloning shares the count, so that several listeners share one limit.
+#[derive(Clone, Debug)]
+pub struct ConnectionLimit(Arc<Semaphore>);
+
+/// A connection's place under its [`ConnectionLimit`], until dropped.
+#[derive(Debug)]
+pub struct ConnectionPermit(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+impl ConnectionLimit {
+    /// At most `max` connections.
+    pub fn new(max: usize) -> Self {
+        Self(Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// What this process can bear: half of its descriptors (`/proc/self/limits`), since each connection may need
+    /// one more upstream, and at most 50,000. Just that where there is no such file.
+    pub fn of_system(files: &dyn Files) -> Self {
+        let descriptors = files.read(Path::new("/proc/self/limits")).ok().as_deref().and_then(soft_descriptor_limit);
+        Self::new(descriptors.map_or(MAX_CONNECTIONS, |limit| (limit / 2).clamp(1, MAX_CONNECTIONS)))
+    }
+
+    /// How many more connections may be opened now.
+    pub fn available(&self) -> usize {
+        self.0.available_permits()
+    }
+
+    async fn acquire(&self) -> Option<ConnectionPermit> {
+        self.0.clone().acquire_owned().await.ok().map(ConnectionPermit)
+    }
+}
+
+/// The soft limit in the line "Max open files" of `/proc/self/limits`. `None` where there is none, or it is unlimited.
+fn soft_descriptor_limit(limits: &[u8]) -> Option<usize> {
+    let text = std::str::from_utf8(limits).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Accepts connections, whatever happens to one of them or to the system.
+pub struct Listener {
+    acceptor: Box<dyn Acceptor>,
+    limit: ConnectionLimit,
+    pause: Duration,
+}
+
+impl Listener {
+    /// Accepts from `acceptor`, within `limit`. At the limit connections wait in the kernel's queue.
+    pub fn new(acceptor: Box<dyn Acceptor>, limit: ConnectionLimit) -> Self {
+        Self { acceptor, limit, pause: FIRST_PAUSE }
+    }
+
+    /// Where it listens; the real port where 0 was asked for.
+    ///
+    /// # Errors
+    /// What the operating system answers.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.acceptor.local_addr()
+    }
+
+    /// The next connection. Pending for as long as it takes; cancel safe.
+    pub async fn accept(&mut self) -> (Accepted, ConnectionPermit) {
+        loop {
+            let Some(permit) = self.limit.acquire().await else {
+                // The semaphore is never closed.
+                std::future::pending().await
+            };
+            match std::future::poll_fn(|cx| self.acceptor.poll_accept(cx)).await {
+                Ok(accepted) => {
+                    self.pause = FIRST_PAUSE;
+                    return (accepted, permit);
+                }
+                // It died between the handshake and its turn: its own matter.
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    drop(permit);
+                    self.back_off(&error).await;
+                }
+            }
+        }
+    }
+
+    /// Accepts until `stop` is over, then closes the port. What was accepted already is served to its end.
+    pub async fn run(mut self, stop: impl Future<Output = ()>, mut serve: impl FnMut(Accepted, ConnectionPermit)) {
+        let mut stop = pin!(stop);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => return,
+                (accepted, permit) = self.accept() => serve(accepted, permit),
+            }
+        }
+    }
+
+    /// Waits before the next try. Out of descriptors, accept fails at once and for ever: trying on would burn a core.
+    async fn back_off(&mut self, error: &io::Error) {
+        if self.pause == FIRST_PAUSE {
+            tracing::warn!(%error, "accepting failed; trying again with growing pauses");
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(pause).await;
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("local_addr", &self.local_addr())
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether an error of accept(2) is about the connection that would have been accepted. Linux passes on the pending
+/// errors of the new socket (accept(2), "Error handling").
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::ConnectionRefused
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+            | Kind::TimedOut
+            | Kind::Interrupted
+    )
+}
+
+/// A listening TCP socket.
+#[derive(Debug)]
+pub(super) struct TcpAcceptor {
+    pub(super) listener: TcpListener,
+    local: SocketAddr,
+}
+
+impl TcpAcceptor {
+    pub(super) fn bind(at: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+        // A restart must not wait for old connections in TIME_WAIT. SO_REUSEPORT stays off: a second process on this
+        // port would silently take half of the connections instead of failing.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        // Accepted sockets inherit it, which saves one system call for each.
+        socket.set_tcp_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&at.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from_std(socket.into())?;
+        let local = listener.local_addr()?;
+        Ok(Self { listener, local })
+    }
+}
+
+impl Acceptor for TcpAcceptor {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local)
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        let (stream, peer) = ready!(self.listener.poll_accept(cx))?;
+        // Only a listener on all addresses has to ask which of them was meant.
+        let local = if self.local.ip().is_unspecified() { stream.local_addr()? } else { self.local };
+        // Costs a round with the poller to leave this runtime; the worker that adopts the socket enters its own.
+        let socket = Box::new(DetachedTcp(stream.into_std()?));
+        Poll::Ready(Ok(Accepted { peer, local, socket }))
+    }
+}
+
+/// A TCP socket between two runtimes.
+struct DetachedTcp(std::net::TcpStream);
+
+impl DetachedSocket for DetachedTcp {
+    fn adopt(self: Box<Self>) -> io::Result<BoxIo> {
+        Ok(Box::new(TcpStream::from_std(self.0)?))
+    }
+}

@@ -1,0 +1,143 @@
+//! From configuration to the stack that serves a worker's connections.
+//!
+//! A [`ListenerBlueprint`] is made once, when configuration is read: certificates are loaded, formats and conditions
+//! compiled. Each worker then gets a [`ConnectionStack`] of its own: its access log buffers, its shards of the stats,
+//! its routes to its own data paths.
+
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::{
+    clusters::ClusterServices,
+    config::{AccessLogConfig, AdminConfig, HttpConnectionManagerConfig, ListenerConfig, NodeConfig},
+    connection_manager::HttpConnectionManager,
+    filter,
+    listener::{ConnectionStack, stat_prefix},
+};
+#[cfg(feature = "tls")]
+use crate::net::tls::TlsAcceptor;
+use crate::{
+    base::{Error, ErrorKind, Resources, info::FinishObserver, resources::LogSink},
+    cluster::ClusterService,
+    http::{options::ServerOptions, service::ArcService},
+    layer::access_log::{AccessLog, Format},
+    route::{
+        ActionLayer, RouteTable, Router,
+        config::{RouteAction, RouteTableConfig},
+    },
+};
+
+/// A listener's configuration, checked and compiled as far as workers can share it.
+pub(crate) struct ListenerBlueprint {
+    #[cfg(feature = "tls")]
+    tls: Option<TlsAcceptor>,
+    http: HttpConnectionManagerConfig,
+    node: NodeConfig,
+    access_logs: AccessLogs,
+    options: Arc<ServerOptions>,
+}
+
+impl ListenerBlueprint {
+    /// Loads and compiles what `config` names.
+    pub(crate) fn new(config: &ListenerConfig, node: &NodeConfig, resources: &Resources) -> Result<Self, Error> {
+        // Conditions on filter chains come later: the first takes every connection.
+        let Some(chain) = config.filter_chains.first() else {
+            let detail = format!("listener `{}` has no filter chain", config.name);
+            return Err(Error::new(ErrorKind::Configuration).with_detail(detail));
+        };
+        #[cfg(not(feature = "tls"))]
+        if chain.tls.is_some() {
+            return Err(Error::new(ErrorKind::Configuration).with_detail("TLS needs the feature `tls`"));
+        }
+        Ok(Self {
+            #[cfg(feature = "tls")]
+            tls: match &chain.tls {
+                Some(tls) => {
+                    let acceptor = TlsAcceptor::builder(tls.clone()).resources(resources);
+                    Some(acceptor.stat_prefix(stat_prefix(config.address)).build()?)
+                }
+                None => None,
+            },
+            http: chain.http.clone(),
+            node: node.clone(),
+            access_logs: AccessLogs::open(&chain.http.access_logs, resources)?,
+            options: Arc::new(chain.http.server.clone()),
+        })
+    }
+
+    /// The stack of a worker that has these data paths.
+    pub(crate) fn stack(&self, services: &ClusterServices, resources: &Resources) -> Result<ConnectionStack, Error> {
+        let router =
+            Router::from(RouteTable::try_new(&self.http.routes, |action| target(action, services, resources))?);
+        let service = filter::chain(&self.http.http_filters, ArcService::new(router), &self.node, resources)?;
+        let access_logs = self.access_logs.observers(resources);
+        Ok(ConnectionStack {
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
+            manager: HttpConnectionManager::new(&self.http, service, access_logs, resources)?,
+            options: self.options.clone(),
+        })
+    }
+}
+
+/// The service that a route leads to: its timeout and headers around its cluster's data path.
+type Target = <ActionLayer as Layer<ClusterService>>::Service;
+
+fn target(action: &RouteAction, services: &ClusterServices, resources: &Resources) -> Result<Target, Error> {
+    let Some(service) = services.get(&action.cluster) else {
+        let detail = format!("a route leads to `{}`, and there is no such cluster", action.cluster);
+        return Err(Error::new(ErrorKind::NoCluster).with_detail(detail));
+    };
+    let counter = resources.stats().counter(format!("cluster.{}.upstream_rq_timeout", action.cluster));
+    Ok(ActionLayer::new(action).timeout_counter(counter).layer(service.clone()))
+}
+
+/// The stack of the admin interface: the same connection manager with another service behind it.
+pub(crate) fn admin_stack(
+    config: &AdminConfig,
+    service: ArcService,
+    resources: &Resources,
+) -> Result<ConnectionStack, Error> {
+    let mut http = HttpConnectionManagerConfig::new("admin", RouteTableConfig::default());
+    // The client's address is in the log as `x-forwarded-for`, as in Envoy's admin log.
+    http.use_remote_address = true;
+    let access_logs = AccessLogs::open(&config.access_logs, resources)?.observers(resources);
+    Ok(ConnectionStack {
+        #[cfg(feature = "tls")]
+        tls: None,
+        manager: HttpConnectionManager::new(&http, service, access_logs, resources)?,
+        options: Arc::new(http.server.clone()),
+    })
+}
+
+/// Opened files with their compiled formats; each worker writes through buffers of its own.
+struct AccessLogs(Vec<(Format, Arc<dyn LogSink>)>);
+
+impl AccessLogs {
+    fn open(configs: &[AccessLogConfig], resources: &Resources) -> Result<Self, Error> {
+        configs.iter().map(|config| open(config, resources)).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn observers(&self, resources: &Resources) -> Vec<Arc<dyn FinishObserver>> {
+        let log = |(format, sink): &(Format, Arc<dyn LogSink>)| -> Arc<dyn FinishObserver> {
+            Arc::new(AccessLog::new(format.clone(), sink.clone(), resources.stats()))
+        };
+        self.0.iter().map(log).collect()
+    }
+}
+
+fn open(config: &AccessLogConfig, resources: &Resources) -> Result<(Format, Arc<dyn LogSink>), Error> {
+    let format = match &config.format {
+        Some(format) => Format::parse(format).map_err(|error| {
+            let detail = format!("the format of access log {}", config.path.display());
+            Error::new(ErrorKind::Configuration).with_detail(detail).with_source(error)
+        })?,
+        None => Format::default(),
+    };
+    let sink = resources.log_sinks().open(&config.path).map_err(|error| {
+        let detail = format!("cannot open access log {}", config.path.display());
+        Error::new(ErrorKind::Io).with_detail(detail).with_source(error)
+    })?;
+    Ok((format, sink))
+}

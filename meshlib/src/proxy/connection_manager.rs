@@ -1,0 +1,193 @@
+//! The HTTP connection manager: what every request of a listener goes through before and after its filters.
+//!
+//! On the way in the head is checked and completed (`host`, hop-by-hop headers, `x-forwarded-*`, `x-request-id`) and
+//! noted for the logs; then the configured filters and the router have it. On the way out an error becomes the local
+//! reply that Envoy would send, and `server` and `date` are set. A panic in a filter is that request's 500.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::FutureExt;
+use http::{HeaderValue, Request, Response, header::HOST, request};
+use tokio::time::Instant;
+
+use super::config::HttpConnectionManagerConfig;
+use crate::{
+    base::{
+        ConnectionInfo, Counter, Error, ErrorKind, Gauge, RequestInfo, Resources, Stats,
+        info::{FinishObserver, FinishObservers},
+        resources::WallClock,
+        stats::GaugeGuard,
+    },
+    http::{body::Body, grpc, handler::Handler, headers::strip_hop_by_hop, local_reply::ReplyTo, service::ArcService},
+    layer::{
+        forwarded::ForwardedLayer, request_id::RequestIdLayer, server_header::ServerHeaderLayer, stats::HttpStats,
+    },
+};
+
+/// One worker's stack of one listener. Cloning shares it.
+#[derive(Clone)]
+pub(crate) struct HttpConnectionManager(Arc<Manager>);
+
+struct Manager {
+    service: ArcService,
+    forwarded: ForwardedLayer,
+    ids: Option<RequestIdLayer>,
+    server: ServerHeaderLayer,
+    observers: FinishObservers,
+    requests: Arc<HttpStats>,
+    connections: ConnectionStats,
+    wall_clock: Arc<dyn WallClock>,
+}
+
+struct ConnectionStats {
+    cx_total: Counter,
+    cx_active: Gauge,
+    cx_ssl_total: Counter,
+    cx_ssl_active: Gauge,
+}
+
+impl ConnectionStats {
+    fn new(stats: &Stats, prefix: &str) -> Self {
+        Self {
+            cx_total: stats.counter(format!("{prefix}downstream_cx_total")),
+            cx_active: stats.gauge(format!("{prefix}downstream_cx_active")),
+            cx_ssl_total: stats.counter(format!("{prefix}downstream_cx_ssl_total")),
+            cx_ssl_active: stats.gauge(format!("{prefix}downstream_cx_ssl_active")),
+        }
+    }
+}
+
+/// Counts a connection as open, until dropped.
+pub(crate) struct OpenConnection {
+    _active: GaugeGuard,
+    _ssl_active: Option<GaugeGuard>,
+}
+
+impl HttpConnectionManager {
+    /// A stack that leads to `service`; `access_logs` are this worker's own.
+    pub(crate) fn new(
+        config: &HttpConnectionManagerConfig,
+        service: ArcService,
+        access_logs: Vec<Arc<dyn FinishObserver>>,
+        resources: &Resources,
+    ) -> Result<Self, Error> {
+        let prefix = format!("http.{}.", config.stat_prefix);
+        let server = HeaderValue::from_str(&config.server_name).map_err(|error| {
+            let detail = format!("server_name {:?} cannot be a header", config.server_name);
+            Error::new(ErrorKind::Configuration).with_detail(detail).with_source(error)
+        })?;
+        let requests = Arc::new(HttpStats::new(resources.stats(), &config.stat_prefix));
+        let counted: Arc<dyn FinishObserver> = requests.clone();
+        Ok(Self(Arc::new(Manager {
+            service,
+            forwarded: ForwardedLayer::new()
+                .use_remote_address(config.use_remote_address)
+                .trusted_hops(config.xff_num_trusted_hops),
+            ids: config.generate_request_id.then(|| RequestIdLayer::new(resources.random())),
+            server: ServerHeaderLayer::new(server).wall_clock(resources.wall_clock().clone()),
+            observers: FinishObservers::new(access_logs.into_iter().chain([counted])),
+            requests,
+            connections: ConnectionStats::new(resources.stats(), &prefix),
+            wall_clock: resources.wall_clock().clone(),
+        })))
+    }
+
+    /// Counts a connection.
+    pub(crate) fn open(&self, connection: &ConnectionInfo) -> OpenConnection {
+        let stats = &self.0.connections;
+        stats.cx_total.increment();
+        let ssl = connection.tls.as_ref().map(|_| stats.cx_ssl_total.increment());
+        OpenConnection { _active: stats.cx_active.enter(), _ssl_active: ssl.map(|()| stats.cx_ssl_active.enter()) }
+    }
+
+    /// Checks and completes a request's head.
+    fn prepare(&self, request: &mut Request<Body>, info: &RequestInfo) -> Result<(), Error> {
+        let authority = request.uri().authority().is_some();
+        let headers = request.headers_mut();
+        if authority {
+            // What HTTP/1.1 says in both places, or HTTP/2 beside `:authority`, is said once (RFC 9112, section 3.2.2).
+            headers.remove(HOST);
+        } else {
+            one_host(headers)?;
+        }
+        strip_hop_by_hop(headers);
+        let client = self.0.forwarded.apply(headers, info.connection().map(AsRef::as_ref));
+        if client.is_some() {
+            info.update(|record| record.trusted_client = client);
+        }
+        if let Some(ids) = &self.0.ids {
+            ids.apply(headers);
+        }
+        Ok(())
+    }
+
+    /// Completes a response's head, or replies to what went wrong.
+    fn complete(&self, response: Result<Response<Body>, Error>, to: ReplyTo, info: &RequestInfo) -> Response<Body> {
+        let mut response = match response {
+            Ok(mut response) => {
+                strip_hop_by_hop(response.headers_mut());
+                response
+            }
+            Err(error) => {
+                info.update(|record| {
+                    record.flags |= error.flags();
+                    record.local_reply = true;
+                });
+                if error.kind() == ErrorKind::Internal {
+                    tracing::warn!(%error, "a request failed");
+                }
+                to.error(&error)
+            }
+        };
+        self.0.server.apply(response.headers_mut());
+        info.capture_response(response.status(), response.headers());
+        if let Some(code) = grpc::code_in(response.headers()) {
+            info.update(|record| record.grpc_status = Some(code.0));
+        }
+        response
+    }
+}
+
+/// An HTTP/1.1 request has exactly one host (RFC 9112, section 3.2), and a request without one cannot be routed.
+fn one_host(headers: &http::HeaderMap) -> Result<(), Error> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if !host.is_empty() => Ok(()),
+        _ => Err(Error::new(ErrorKind::DownstreamProtocol).with_detail("a request needs one host")),
+    }
+}
+
+impl Handler for HttpConnectionManager {
+    fn begin(&self, connection: &Arc<ConnectionInfo>, pumps_uploads: bool) -> RequestInfo {
+        self.0.requests.begin();
+        let (started, start_time) = (Instant::now(), self.0.wall_clock.now());
+        let observers = self.0.observers.clone();
+        RequestInfo::with_uploads(Some(connection.clone()), started, start_time, observers, pumps_uploads)
+    }
+
+    async fn call(&self, mut request: Request<Body>, info: RequestInfo) -> Response<Body> {
+        let to = ReplyTo::of(&request);
+        let prepared = self.prepare(&mut request, &info);
+        info.capture_request(&request);
+        let response = match prepared {
+            Ok(()) => {
+                request.extensions_mut().insert(info.clone());
+                let caught = AssertUnwindSafe(self.0.service.call(request)).catch_unwind().await;
+                caught.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal).with_detail("a filter panicked")))
+            }
+            Err(error) => Err(error),
+        };
+        self.complete(response, to, &info)
+    }
+
+    fn refuse(&self, request: Option<&request::Parts>, error: Error, info: &RequestInfo) -> Response<Body> {
+        let to = match request {
+            Some(head) => {
+                info.capture_request(&Request::from_parts(head.clone(), ()));
+                ReplyTo::head_of(&head.method, &head.headers)
+            }
+            None => ReplyTo::default(),
+        };
+        self.complete(Err(error), to, info)
+    }
+}

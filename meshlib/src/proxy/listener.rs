@@ -1,0 +1,180 @@
+//! A listener: one accept point, every worker serving.
+//!
+//! The accept loop hands detached sockets to the least loaded worker, so that a few long-lived gRPC connections spread
+//! evenly and a second process on the same port fails with "address in use".
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{
+    bind_error,
+    connection_manager::HttpConnectionManager,
+    worker::{Load, Worker},
+};
+#[cfg(feature = "tls")]
+use crate::net::tls::TlsAcceptor;
+use crate::{
+    base::{
+        ConnectionInfo, Counter, Drain, DrainPhase, Error, Gauge, Resources, Stats,
+        resources::{Accepted, BoxIo},
+    },
+    http::{options::ServerOptions, serve::serve_connection},
+    net::listen::{ConnectionLimit, ConnectionPermit, Listener as Accepting},
+};
+
+/// A listener that is bound and does not accept yet.
+pub(crate) struct Listener {
+    accepting: Accepting,
+    local_addr: SocketAddr,
+    stats: ListenerStats,
+}
+
+/// What one worker does with a listener's connections.
+#[derive(Clone)]
+pub(crate) struct ConnectionStack {
+    /// TLS, where the listener has it.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// What answers the requests.
+    pub(crate) manager: HttpConnectionManager,
+    /// The limits of each connection.
+    pub(crate) options: Arc<ServerOptions>,
+}
+
+/// `listener.<address>.`
+#[derive(Clone, Debug)]
+struct ListenerStats {
+    downstream_cx_total: Counter,
+    downstream_cx_destroy: Counter,
+    downstream_cx_active: Gauge,
+}
+
+impl ListenerStats {
+    fn new(stats: &Stats, address: SocketAddr) -> Self {
+        let prefix = stat_prefix(address);
+        Self {
+            downstream_cx_total: stats.counter(format!("{prefix}downstream_cx_total")),
+            downstream_cx_destroy: stats.counter(format!("{prefix}downstream_cx_destroy")),
+            downstream_cx_active: stats.gauge(format!("{prefix}downstream_cx_active")),
+        }
+    }
+}
+
+/// `listener.0.0.0.0_443.`, as Envoy writes addresses in stats: colons become underscores.
+pub(crate) fn stat_prefix(address: SocketAddr) -> String {
+    format!("listener.{}.", address.to_string().replace(':', "_"))
+}
+
+impl Listener {
+    /// Binds `address`.
+    pub(crate) fn bind(address: SocketAddr, limit: ConnectionLimit, resources: &Resources) -> Result<Self, Error> {
+        let accepting = resources.network().bind(address).map_err(|error| bind_error::explain(address, &error))?;
+        let accepting = Accepting::new(accepting, limit);
+        let local_addr = accepting.local_addr().map_err(|error| bind_error::explain(address, &error))?;
+        Ok(Self { accepting, local_addr, stats: ListenerStats::new(resources.stats(), address) })
+    }
+
+    /// Where it listens; the real port where 0 was asked for.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Accepts until the drain tells connections to go. Each worker serves what it is handed with its own stack.
+    pub(crate) fn start(self, workers: &[(Worker, ConnectionStack)], drain: &Drain, tasks: &mut JoinSet<()>) {
+        let mut queues = Vec::with_capacity(workers.len());
+        for (worker, stack) in workers {
+            // Not bounded here: the connection limit bounds what can be in it.
+            let (queue, handed_over) = mpsc::unbounded_channel();
+            worker.spawn(tasks, serve(handed_over, stack.clone(), drain.clone(), self.stats.clone()));
+            queues.push((worker.clone(), queue));
+        }
+        let drain = drain.clone();
+        let accept = async move {
+            let stop = drain.reached(DrainPhase::Draining);
+            self.accepting.run(stop, |accepted, permit| hand_over(&queues, accepted, permit)).await;
+        };
+        tasks.spawn(accept);
+    }
+}
+
+/// A connection on its way to a worker.
+struct Handed {
+    accepted: Accepted,
+    _permit: ConnectionPermit,
+    _load: Load,
+}
+
+fn hand_over(queues: &[(Worker, mpsc::UnboundedSender<Handed>)], accepted: Accepted, permit: ConnectionPermit) {
+    let least = queues.iter().min_by_key(|(worker, _)| worker.connections());
+    if let Some((worker, queue)) = least {
+        // A worker that is gone drops the connection, as it dropped all of its own.
+        let _ = queue.send(Handed { accepted, _permit: permit, _load: worker.load() });
+    }
+}
+
+/// Serves what is handed over, until there is nothing more to come and nothing left.
+async fn serve(
+    mut handed_over: mpsc::UnboundedReceiver<Handed>,
+    stack: ConnectionStack,
+    drain: Drain,
+    stats: ListenerStats,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            handed = handed_over.recv() => match handed {
+                Some(handed) => {
+                    connections.spawn(serve_one(handed, stack.clone(), drain.clone(), stats.clone()));
+                }
+                None => break,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+async fn serve_one(handed: Handed, stack: ConnectionStack, drain: Drain, stats: ListenerStats) {
+    let _waited_for = drain.connection();
+    stats.downstream_cx_total.increment();
+    let _active = stats.downstream_cx_active.enter();
+    let connection = ConnectionInfo::new(Some(handed.accepted.peer), Some(handed.accepted.local));
+    let served = async {
+        match handed.accepted.socket.adopt() {
+            Ok(io) => stack.serve(io, connection, drain.clone()).await,
+            Err(error) => tracing::warn!(%error, "an accepted socket cannot be served"),
+        }
+    };
+    tokio::select! {
+        biased;
+        () = served => {}
+        () = cut(&drain) => {}
+    }
+    stats.downstream_cx_destroy.increment();
+}
+
+/// When the time of the drain is up the codecs close by themselves; what does not (a handshake, a full socket) is cut.
+async fn cut(drain: &Drain) {
+    drain.reached(DrainPhase::Stopped).await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+}
+
+impl ConnectionStack {
+    async fn serve(self, io: BoxIo, connection: ConnectionInfo, drain: Drain) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            // The acceptor counts its own failures.
+            if let Ok((io, info)) = tls.accept(io).await {
+                self.serve_http(Box::new(io), connection.with_tls(info), drain).await;
+            }
+            return;
+        }
+        self.serve_http(io, connection, drain).await;
+    }
+
+    async fn serve_http(self, io: BoxIo, connection: ConnectionInfo, drain: Drain) {
+        let _open = self.manager.open(&connection);
+        serve_connection(io, Arc::new(connection), self.manager, self.options, drain).await;
+    }
+}
