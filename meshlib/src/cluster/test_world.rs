@@ -19,6 +19,7 @@ use tokio::{io::DuplexStream, sync::Semaphore, task::AbortHandle};
 use super::{
     ClusterShared,
     config::{ClusterConfig, DiscoveryConfig, UpstreamProtocol},
+    health::TrafficFlag,
     host::{HealthFlags, Host},
     host_set::{HostSet, HostSetCell},
     warm_up::WarmUp,
@@ -252,7 +253,7 @@ pub(crate) fn config(http2: bool) -> ClusterConfig {
 
 pub(crate) fn shared(config: ClusterConfig, hosts: Vec<Arc<Host>>, resources: &Resources) -> Arc<ClusterShared> {
     let cell = HostSetCell::new(HostSet::new(hosts, config.panic_threshold));
-    Arc::new(ClusterShared::new(config, cell, WarmUp::finished(), resources))
+    Arc::new(ClusterShared::new(config, cell, WarmUp::finished(), TrafficFlag::new(), resources))
 }
 
 /// Runs what is ready to run.

@@ -12,6 +12,7 @@ use crate::{
     cluster::{
         circuit_breaker::CircuitBreakers,
         config::ClusterConfig,
+        health::TrafficFlag,
         test_world::{Peer, Server, World, address, config, counter, gauge, host, settle},
     },
     http::Body,
@@ -29,7 +30,7 @@ fn fixture(config: ClusterConfig, peer: impl FnOnce(&Arc<Server>) -> Peer) -> Fi
     world.set(address(1), peer(&server));
     let resources = world.resources();
     let breakers = CircuitBreakers::new("c", &config.circuit_breakers, resources.stats());
-    let context = PoolContext::new(&config, breakers, Arc::default(), &resources);
+    let context = PoolContext::new(&config, breakers, TrafficFlag::new(), &resources);
     let pool = Arc::new(HostPool::new(host(1), context));
     Fixture { world, server, stats: resources.stats().clone(), pool }
 }

@@ -19,6 +19,7 @@ use crate::{
     base::{Retry, Stats, info::Record},
     cluster::{
         config::ClusterConfig,
+        health::TrafficFlag,
         host::{HealthFlags, Host},
         host_set::{HostSet, HostSetCell},
         test_world::{Peer, Server, World, address, config, counter, gauge, host, settle, shared},
@@ -153,7 +154,8 @@ async fn first_calls_wait_until_the_cluster_is_warm_but_not_for_ever() {
         let resources = world.resources();
         let cell = HostSetCell::new(HostSet::new(Vec::new(), 50.0));
         let warm_up = WarmUp::new(Duration::from_secs(5));
-        let cluster = Arc::new(ClusterShared::new(config(false), cell.clone(), warm_up.clone(), &resources));
+        let cluster =
+            Arc::new(ClusterShared::new(config(false), cell.clone(), warm_up.clone(), TrafficFlag::new(), &resources));
         let service = ClusterService::new(cluster, &resources);
         let begun = Instant::now();
         let call = spawn(&service, "/");
