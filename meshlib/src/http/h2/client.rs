@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     base::{Error, ErrorKind, RequestInfo, Retry, info::Upload, resources::BoxIo},
-    http::{body::Body, options::Http2Options, service::Failed},
+    http::{body::Body, headers::X_FORWARDED_PROTO, options::Http2Options, service::Failed},
 };
 
 /// The largest response head taken from a host, Envoy's 60 KiB.
@@ -192,14 +192,18 @@ impl fmt::Debug for H2Connection {
     }
 }
 
-/// HTTP/2 needs scheme and authority; a request that came by HTTP/1 has its authority in `host`.
+/// HTTP/2 needs scheme and authority; a request that came by HTTP/1 has its authority in `host`, and the scheme that
+/// the client used in `x-forwarded-proto`.
 fn complete_target(target: &mut Uri, headers: &mut http::HeaderMap) -> Result<(), Error> {
     let host = headers.remove(header::HOST);
     if target.scheme().is_some() && target.authority().is_some() {
         return Ok(());
     }
     let mut parts = std::mem::take(target).into_parts();
-    parts.scheme.get_or_insert(uri::Scheme::HTTP);
+    parts.scheme.get_or_insert_with(|| match headers.get(X_FORWARDED_PROTO) {
+        Some(proto) if proto.as_bytes().eq_ignore_ascii_case(b"https") => uri::Scheme::HTTPS,
+        _ => uri::Scheme::HTTP,
+    });
     if parts.authority.is_none() {
         parts.authority = host.as_ref().map(HeaderValue::as_bytes).and_then(|host| uri::Authority::try_from(host).ok());
     }
