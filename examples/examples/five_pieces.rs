@@ -10,14 +10,12 @@ use meshlib::http::{Body, header_match::HeaderMatch};
 use meshlib::layer::{error_to_response::ErrorToResponseLayer, health_check::HealthCheckLayer};
 use meshlib::net::tls::{TlsAcceptor, config::CertificateConfig};
 use meshlib::route::{Router, config::RouteMatch};
-use meshlib_examples::{
-    certificate::SelfSigned, client::EchoClient, demo::Terminal, echo::EchoServer, mesh::StartError,
-};
+use meshlib_examples::{certificate::SelfSigned, client::EchoClient, echo::EchoServer, mesh::StartError};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 #[tokio::main]
 async fn main() -> Result<(), StartError> {
-    let (any, mut output) = ("127.0.0.1:0".parse()?, Terminal::stdout());
+    let (any, mut output) = ("127.0.0.1:0".parse()?, meshlib_examples::demo::Terminal::stdout());
     let backends = [EchoServer::start(any, "one").await?, EchoServer::start(any, "two").await?];
     // Balancer: over any discovery, with any service as the connection to a host, here tonic's.
     let fixed = Fixed::new(backends.iter().map(|backend| Endpoint::new(backend.address())).collect());
