@@ -29,9 +29,13 @@ use std::{
     task::{Context, Poll},
 };
 
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri};
 use http_body::Body as _;
-use hyper::client::conn::http1;
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1},
+};
 use hyper_util::rt::TokioIo;
 
 use super::IncomingBody;
@@ -87,25 +91,28 @@ impl H1Client {
         &mut self,
         mut request: Request<Body>,
     ) -> impl Future<Output = Result<Response<Body>, Failed>> + Send + use<> {
-        let sent = match prepare(&mut request) {
-            Ok(()) => Ok(self.0.try_send_request(request)),
-            Err(error) => Err(error),
-        };
-        async move {
-            match sent?.await {
-                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Err(unasked_upgrade().into()),
-                Ok(response) => Ok(response.map(|body| Body::h1(IncomingBody::new(body, upstream)))),
-                Err(mut failed) => match failed.take_message() {
-                    Some(request) => {
-                        let error = Error::new(ErrorKind::UpstreamConnectionTermination)
-                            .with_retry(Retry::NotProcessed)
-                            .with_source(failed.into_error());
-                        Err(Failed { error, request: Some(request) })
-                    }
-                    None => Err(upstream(failed.into_error()).into()),
-                },
-            }
+        // Combinators, not an async block, which would hold the request's place twice.
+        match prepare(&mut request) {
+            Ok(()) => self.0.try_send_request(request).map(outcome).left_future(),
+            Err(error) => std::future::ready(Err(error.into())).right_future(),
         }
+    }
+}
+
+#[allow(clippy::result_large_err, reason = "a failure gives the request back")]
+fn outcome(sent: Result<Response<Incoming>, TrySendError<Request<Body>>>) -> Result<Response<Body>, Failed> {
+    match sent {
+        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Err(unasked_upgrade().into()),
+        Ok(response) => Ok(response.map(|body| Body::h1(IncomingBody::new(body, upstream)))),
+        Err(mut failed) => match failed.take_message() {
+            Some(request) => {
+                let error = Error::new(ErrorKind::UpstreamConnectionTermination)
+                    .with_retry(Retry::NotProcessed)
+                    .with_source(failed.into_error());
+                Err(Failed { error, request: Some(request) })
+            }
+            None => Err(upstream(failed.into_error()).into()),
+        },
     }
 }
 
@@ -279,8 +286,14 @@ mod tests {
             assert!(client.is_ready(), "free as soon as the body has ended");
         }
         drop(far);
+        // The connection's own task has to see it first.
+        let seen = async {
+            while !client.is_closed() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), seen).await.unwrap();
         assert!(!client.ready().await);
-        assert!(client.is_closed());
     }
 
     #[tokio::test]

@@ -116,8 +116,13 @@ impl H2Client {
         if self.is_closed() {
             return 0;
         }
+        self.max_streams().saturating_sub(self.active_streams())
+    }
+
+    /// How many streams may be open at once: the host's limit, or ours where it is lower.
+    pub fn max_streams(&self) -> usize {
         let theirs = self.0.send.lock().unwrap_or_else(PoisonError::into_inner).current_max_send_streams();
-        theirs.min(self.0.max_streams).saturating_sub(self.active_streams())
+        theirs.min(self.0.max_streams)
     }
 
     /// Whether the host has said how many streams it takes. Until then [`available_streams`](Self::available_streams)

@@ -29,6 +29,20 @@ impl DownstreamTlsConfig {
     pub fn new(certificates: Vec<CertificateConfig>) -> Self {
         Self { certificates, alpn: None, handshake_timeout: Duration::from_secs(10) }
     }
+
+    /// Offering these protocols; none: no ALPN.
+    #[must_use]
+    pub fn alpn<P: Into<String>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
+        self.alpn = Some(protocols.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// With another limit; zero disables.
+    #[must_use]
+    pub fn handshake_timeout(mut self, limit: Duration) -> Self {
+        self.handshake_timeout = limit;
+        self
+    }
 }
 
 /// A certificate chain and its private key (Envoy's `TlsCertificate`).
