@@ -12,7 +12,10 @@
 mod show;
 mod story;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use meshlib_examples::demo::Terminal;
 
@@ -26,7 +29,7 @@ async fn main() -> ExitCode {
             "--once" => story.once = true,
             "--as-published" => story.as_published = true,
             _ => {
-                eprintln!("usage: cargo run --example mesh -- [--as-published] [--once]");
+                complain("usage: cargo run --example mesh -- [--as-published] [--once]");
                 return ExitCode::from(2);
             }
         }
@@ -35,10 +38,15 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mesh: {error}");
+            complain(&format!("mesh: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// A closed standard error is no reason to fail in another way.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// `mesh | head` is no failure.

@@ -59,7 +59,7 @@ async fn a_certificate_is_swapped_under_load() {
     deployment.certificate().rotate("localhost").expect("a new pair");
     let wanted = deployment.certificate().der().clone();
     assert_ne!(before, wanted);
-    let begin = std::time::Instant::now();
+    let begin = tokio::time::Instant::now();
     while crate::streams::server_certificate(&address).await != wanted {
         assert!(begin.elapsed() < crate::support::PATIENCE, "new handshakes get the new certificate");
     }

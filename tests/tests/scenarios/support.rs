@@ -1,12 +1,13 @@
 //! What the scenarios share.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use meshlib::base::Stats;
 use meshlib_examples::{
     client::EchoClient,
     mesh::{Deployment, Options},
 };
+use tokio::time::Instant;
 
 /// How long something that has to happen may take on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
