@@ -39,10 +39,10 @@ const ASK_AGAIN: usize = 3;
 /// ```
 pub struct Picks<T> {
     state: Mutex<State<T>>,
-    make: Box<Make<T>>,
+    make: Make<T>,
 }
 
-type Make<T> = dyn Fn(&Arc<Host>) -> T + Send + Sync;
+type Make<T> = Box<dyn Fn(&Arc<Host>) -> T + Send + Sync>;
 
 struct State<T> {
     snapshot: Arc<Snapshot<T>>,
@@ -130,7 +130,7 @@ impl<T: Send + Sync + 'static> HostSetObserver for Picks<T> {
 }
 
 /// The items for `hosts`: those of hosts that were there before, new ones for the others.
-fn carry_over<T>(before: &Snapshot<T>, hosts: &HostSet, make: &Make<T>) -> Vec<Arc<T>> {
+fn carry_over<T>(before: &Snapshot<T>, hosts: &HostSet, make: &dyn Fn(&Arc<Host>) -> T) -> Vec<Arc<T>> {
     let old = before.hosts.hosts();
     let mut by_identity: Option<HashMap<*const Host, usize>> = None;
     // Most updates change few hosts, so the old set is walked along; the map is built where the two lose each other.

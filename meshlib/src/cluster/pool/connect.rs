@@ -21,8 +21,8 @@ use super::{
 use crate::{
     base::{Error, ErrorKind, stats::GaugeGuard},
     http::{
-        h1::{self, client::H1Client},
-        h2::{self, client::H2Client},
+        h1::{self, client::H1Client, client::H1Connection},
+        h2::{self, client::H2Client, client::H2Connection},
     },
 };
 
@@ -76,15 +76,13 @@ impl Drop for Counted {
     }
 }
 
-/// A connection that is made: the one client it has, and what drives it.
-struct Established {
-    h1: Option<H1Client>,
-    h2: Option<H2Client>,
-    /// Boxed: the two kinds differ by far in size, and every connection of either would have the larger.
-    connection: Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>,
+#[expect(clippy::large_enum_variant, reason = "lives for one match, once for a connection")]
+enum Established {
+    Http1(H1Client, H1Connection),
+    Http2(H2Client, H2Connection),
 }
 
-/// Makes a connection in a task of its own, which then drives it.
+/// Makes a connection in a task of its own.
 pub(super) fn spawn(pool: &Arc<HostPool>, permit: Permit, runtime: &Handle) {
     let counted = Counted::new(pool, permit);
     // Not the pool itself: a host that goes does not wait for its connections.
@@ -112,11 +110,20 @@ async fn run(pool: Weak<HostPool>, counted: Counted) {
     let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     counted.context.stats().upstream_cx_connect_ms.record(millis);
     let Some(pool_now) = pool_now else { return };
-    let link = Link::new(&pool_now, established.h2);
-    let driver = Driver::new(pool, &link, counted);
-    pool_now.connected(Connected { link, h1: established.h1 });
-    drop(pool_now);
-    driver.drive(established.connection).await;
+    // Driving is a task of its own, no larger than the connection it keeps.
+    let connected = match established {
+        Established::Http1(client, connection) => {
+            let link = Link::new(&pool_now, None);
+            tokio::spawn(Driver::new(pool, &link, counted).drive(connection));
+            Connected { link, h1: Some(client) }
+        }
+        Established::Http2(client, connection) => {
+            let link = Link::new(&pool_now, Some(client));
+            tokio::spawn(Driver::new(pool, &link, counted).drive(connection));
+            Connected { link, h1: None }
+        }
+    };
+    pool_now.connected(connected);
 }
 
 async fn connect(counted: &Counted) -> Result<Established, Error> {
@@ -134,11 +141,11 @@ async fn establish(counted: &Counted) -> Result<Established, Error> {
     Ok(match &counted.context.protocol {
         UpstreamProtocol::Http1 => {
             let (client, connection) = h1::client::handshake(io).await.map_err(handshake)?;
-            Established { h1: Some(client), h2: None, connection: Box::pin(connection) }
+            Established::Http1(client, connection)
         }
         UpstreamProtocol::Http2(options) => {
             let (client, connection) = h2::client::handshake(io, options).await.map_err(handshake)?;
-            Established { h1: None, h2: Some(client), connection: Box::pin(connection) }
+            Established::Http2(client, connection)
         }
     })
 }
@@ -157,7 +164,8 @@ impl Driver {
         Self { pool, link: Arc::downgrade(link), counted, settled: link.h2().is_none() }
     }
 
-    async fn drive(mut self, mut connection: Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>) {
+    async fn drive(mut self, connection: impl Future<Output = Result<(), Error>>) {
+        let mut connection = std::pin::pin!(connection);
         let mut idle = IdleCheck::new(self.counted.context.idle_timeout);
         std::future::poll_fn(|cx| {
             loop {
