@@ -157,7 +157,8 @@ async fn so_it_is_behind_tls() {
     for alpn in [&[][..], &["h2"], &["http/1.1"]] {
         let io = tokio::time::sleep(secs(1)).await;
         let () = io;
-        let mut raw = Raw::over(crate::client::tls(world.dial().await.unwrap(), &world.certificate, alpn).await.unwrap());
+        let mut raw =
+            Raw::over(crate::client::tls(world.dial().await.unwrap(), &world.certificate, alpn).await.unwrap());
         let begin = tokio::time::Instant::now();
         raw.to_end().await;
         assert_eq!(coarse(begin.elapsed()), secs(10), "the first byte after the handshake, ALPN {alpn:?}");
