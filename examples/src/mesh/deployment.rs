@@ -7,19 +7,10 @@ use std::{
     time::Duration,
 };
 
-use meshlib::{
-    base::Resources,
-    cluster::Cluster,
-    discovery::resolver::SystemResolver,
-    envoy,
-    proxy::server::Server,
-};
+use meshlib::{base::Resources, cluster::Cluster, discovery::resolver::SystemResolver, envoy, proxy::server::Server};
 use tempfile::TempDir;
 
-use super::{
-    Pod, SERVICE, StartError, files,
-    pod::PodOptions,
-};
+use super::{Pod, SERVICE, StartError, files, pod::PodOptions};
 use crate::{
     certificate::SelfSigned,
     demo::{Loopback, Reserved},
@@ -136,8 +127,7 @@ impl Deployment {
         if number > MOST_PODS {
             return Err(format!("there is room for {MOST_PODS} pods").into());
         }
-        let options =
-            pod_options(&self.options, number, self.network, [&self.application, &self.sidecar], &self.logs);
+        let options = pod_options(&self.options, number, self.network, [&self.application, &self.sidecar], &self.logs);
         self.pods.push(Pod::start(options).await?);
         self.pods.last().ok_or_else(|| "a pod was just added".into())
     }

@@ -32,13 +32,8 @@ pub(super) struct PodOptions {
 impl Pod {
     pub(super) async fn start(options: PodOptions) -> Result<Self, StartError> {
         let application = EchoServer::start(options.application, &options.name).await?;
-        let file = files::sidecar(
-            options.sidecar,
-            options.application,
-            options.health_route,
-            options.interval,
-            &options.log,
-        );
+        let file =
+            files::sidecar(options.sidecar, options.application, options.health_route, options.interval, &options.log);
         let loaded = envoy::load("sidecar.envoy.yaml", &file)?;
         let sidecar = Server::start(loaded.config, Resources::default()).await?;
         Ok(Self {

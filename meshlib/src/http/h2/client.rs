@@ -9,10 +9,10 @@ use std::{
     fmt,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     base::{Error, ErrorKind, RequestInfo, Retry, info::Upload, resources::BoxIo, time::Deadline},
-    http::{body::Body, options::Http2Options, service::Failed},
+    http::{body::Body, headers::X_FORWARDED_PROTO, options::Http2Options, service::Failed},
 };
 
 /// The largest response head taken from a host, Envoy's 60 KiB.
@@ -53,8 +53,7 @@ const INITIAL_STREAMS: usize = 100;
 pub struct H2Client(Arc<Handle>);
 
 struct Handle {
-    /// Never contended: handles stay on their worker.
-    send: Mutex<SendRequest<Bytes>>,
+    send: SendRequest<Bytes>,
     max_streams: usize,
     state: Arc<State>,
 }
@@ -96,7 +95,7 @@ pub async fn handshake(io: BoxIo, options: &Http2Options) -> Result<(H2Client, H
     let (send, h2) = builder.handshake(adapter).await.map_err(error::upstream)?;
     let state = Arc::new(State { open: AtomicUsize::new(0), closed: AtomicBool::new(false), limits, seen });
     let max_streams = options.max_concurrent_streams as usize;
-    let handle = Handle { send: Mutex::new(send), max_streams, state: state.clone() };
+    let handle = Handle { send, max_streams, state: state.clone() };
     Ok((H2Client(Arc::new(handle)), H2Connection { h2, flush, state, closing: None }))
 }
 
@@ -136,8 +135,12 @@ impl H2Client {
         if self.is_closed() {
             return 0;
         }
-        let theirs = self.0.send.lock().unwrap_or_else(PoisonError::into_inner).current_max_send_streams();
-        theirs.min(self.0.max_streams).saturating_sub(self.active_streams())
+        self.max_streams().saturating_sub(self.active_streams())
+    }
+
+    /// How many streams may be open at once: the host's limit, or ours where it is lower.
+    pub fn max_streams(&self) -> usize {
+        self.0.send.current_max_send_streams().min(self.0.max_streams)
     }
 
     /// Whether the host has said how many streams it takes. Until then [`available_streams`](Self::available_streams)
@@ -186,15 +189,13 @@ impl H2Client {
         }
     }
 
+    /// Opens a stream. Where resets that are not written yet still count against the host's limit, the stream waits in
+    /// `h2` for its turn: the limit holds on the wire.
+    ///
+    /// Each stream is opened through a clone of its own: a handle that is used again keeps a reference of a stream
+    /// that waits, which then is not reset when it is dropped.
     fn open(&self, request: Request<()>, end: bool) -> Result<(ResponseFuture, h2::SendStream<Bytes>), Error> {
-        let mut send = self.0.send.lock().unwrap_or_else(PoisonError::into_inner);
-        match send.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => send.send_request(request, end).map_err(error::upstream),
-            Poll::Ready(Err(error)) => Err(error::upstream(error)),
-            Poll::Pending => {
-                Err(Error::new(ErrorKind::UpstreamRefusedStream).with_detail("the host takes no more streams"))
-            }
-        }
+        self.0.send.clone().send_request(request, end).map_err(error::upstream)
     }
 }
 
@@ -213,14 +214,18 @@ impl fmt::Debug for H2Connection {
     }
 }
 
-/// HTTP/2 needs scheme and authority; a request that came by HTTP/1 has its authority in `host`.
+/// HTTP/2 needs scheme and authority; a request that came by HTTP/1 has its authority in `host`, and the scheme that
+/// the client used in `x-forwarded-proto`.
 fn complete_target(target: &mut Uri, headers: &mut http::HeaderMap) -> Result<(), Error> {
     let host = headers.remove(header::HOST);
     if target.scheme().is_some() && target.authority().is_some() {
         return Ok(());
     }
     let mut parts = std::mem::take(target).into_parts();
-    parts.scheme.get_or_insert(uri::Scheme::HTTP);
+    parts.scheme.get_or_insert_with(|| match headers.get(X_FORWARDED_PROTO) {
+        Some(proto) if proto.as_bytes().eq_ignore_ascii_case(b"https") => uri::Scheme::HTTPS,
+        _ => uri::Scheme::HTTP,
+    });
     if parts.authority.is_none() {
         parts.authority = host.as_ref().map(HeaderValue::as_bytes).and_then(|host| uri::Authority::try_from(host).ok());
     }
