@@ -1,9 +1,22 @@
 //! What a cluster is told: plain values, compared and cloned, read from a file or set by a builder.
+//!
+//! ```
+//! use std::time::Duration;
+//! use meshlib::cluster::config::{ClusterConfig, DiscoveryConfig, HealthCheckConfig};
+//!
+//! let second = Duration::from_secs(1);
+//! let config = ClusterConfig::new("echo", DiscoveryConfig::strict_dns("echo.default.svc.cluster.local", 8786))
+//!     .http2()
+//!     .health_check(HealthCheckConfig::grpc(second, 10 * second, 2, 2))
+//!     .connect_timeout(second / 2);
+//! assert_eq!((config.panic_threshold, config.circuit_breakers.max_requests), (50.0, 1024));
+//! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::balance::LbPolicy;
 pub use crate::discovery::config::{DnsEndpoint, DnsLookupFamily, StaticEndpoint, StrictDnsConfig};
+use crate::http::options::Http2Options;
 
 /// One cluster (Envoy's `Cluster`).
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +66,82 @@ impl ClusterConfig {
             idle_timeout: Duration::from_secs(3600),
         }
     }
+
+    /// With another limit on connecting.
+    #[must_use]
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// Speaking another protocol to the hosts.
+    #[must_use]
+    pub fn protocol(mut self, protocol: UpstreamProtocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// Speaking HTTP/2 with prior knowledge, as gRPC does, at the default settings.
+    #[must_use]
+    pub fn http2(self) -> Self {
+        self.protocol(UpstreamProtocol::Http2(Http2Options::upstream()))
+    }
+
+    /// With another way to pick a host.
+    #[must_use]
+    pub fn lb_policy(mut self, policy: LbPolicy) -> Self {
+        self.lb_policy = policy;
+        self
+    }
+
+    /// With one more active health check.
+    #[must_use]
+    pub fn health_check(mut self, check: HealthCheckConfig) -> Self {
+        self.health_checks.push(check);
+        self
+    }
+
+    /// With other limits.
+    #[must_use]
+    pub fn circuit_breakers(mut self, limits: CircuitBreakersConfig) -> Self {
+        self.circuit_breakers = limits;
+        self
+    }
+
+    /// Ignoring health below another percentage of healthy hosts; 0: never.
+    #[must_use]
+    pub fn panic_threshold(mut self, percent: f64) -> Self {
+        self.panic_threshold = percent;
+        self
+    }
+
+    /// Whether a host that discovery dropped goes at once, healthy or not.
+    #[must_use]
+    pub fn ignore_health_on_host_removal(mut self, ignore: bool) -> Self {
+        self.ignore_health_on_host_removal = ignore;
+        self
+    }
+
+    /// Whether a failed connect moves on to the next host within the same pick.
+    #[must_use]
+    pub fn connect_failover(mut self, next_host: bool) -> Self {
+        self.connect_failover = next_host;
+        self
+    }
+
+    /// With another limit on how long first calls wait.
+    #[must_use]
+    pub fn warm_up(mut self, limit: Duration) -> Self {
+        self.warm_up = limit;
+        self
+    }
+
+    /// With another limit on how long a pooled connection may be idle.
+    #[must_use]
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle_timeout = limit;
+        self
+    }
 }
 
 /// Where endpoints come from.
@@ -65,6 +154,18 @@ pub enum DiscoveryConfig {
     StrictDns(StrictDnsConfig),
 }
 
+impl DiscoveryConfig {
+    /// These addresses, alike.
+    pub fn fixed(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Self::Static(addresses.into_iter().map(StaticEndpoint::new).collect())
+    }
+
+    /// Every address of this name, at Envoy's defaults.
+    pub fn strict_dns(host: impl Into<Arc<str>>, port: u16) -> Self {
+        Self::StrictDns(StrictDnsConfig::new(vec![DnsEndpoint::new(host, port)]))
+    }
+}
+
 /// What is spoken to a cluster's hosts.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -72,7 +173,7 @@ pub enum UpstreamProtocol {
     /// HTTP/1.1, one request at a time on a connection.
     Http1,
     /// HTTP/2 with prior knowledge.
-    Http2(crate::http::options::Http2Options),
+    Http2(Http2Options),
 }
 
 /// Limits of a cluster (`circuit_breakers.thresholds`, default priority).
@@ -126,6 +227,13 @@ impl HealthCheckConfig {
             reuse_connection: true,
             check: HealthCheckKind::Grpc { service_name: String::new(), authority: None },
         }
+    }
+
+    /// With another interval while no connection was ever made to the cluster.
+    #[must_use]
+    pub fn no_traffic_interval(mut self, interval: Duration) -> Self {
+        self.no_traffic_interval = interval;
+        self
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```
 //! use meshlib::discovery::config::{DnsEndpoint, DnsLookupFamily, StrictDnsConfig};
 //!
-//! let endpoint = DnsEndpoint { host: "echo.default.svc.cluster.local".into(), port: 8786, weight: 1 };
+//! let endpoint = DnsEndpoint::new("echo.default.svc.cluster.local", 8786);
 //! let config = StrictDnsConfig::new(vec![endpoint]);
 //! assert_eq!((config.refresh_rate.as_secs(), config.lookup_family), (5, DnsLookupFamily::Auto));
 //! ```
@@ -17,6 +17,13 @@ pub struct StaticEndpoint {
     pub address: SocketAddr,
     /// Its share of picks relative to the others'. Default 1 (`load_balancing_weight`).
     pub weight: u32,
+}
+
+impl StaticEndpoint {
+    /// An endpoint of weight 1.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, weight: 1 }
+    }
 }
 
 /// Names that are resolved over and over; each address is a host.
@@ -56,6 +63,13 @@ pub struct DnsEndpoint {
     pub port: u16,
     /// The weight of every address. Default 1.
     pub weight: u32,
+}
+
+impl DnsEndpoint {
+    /// A name whose addresses have weight 1.
+    pub fn new(host: impl Into<Arc<str>>, port: u16) -> Self {
+        Self { host: host.into(), port, weight: 1 }
+    }
 }
 
 /// Which address families are asked for (Envoy's `DnsLookupFamily`).

@@ -9,7 +9,7 @@
 //! use std::future::poll_fn;
 //! use meshlib::discovery::{Discover, Endpoint, Fixed, Update};
 //!
-//! let endpoint = Endpoint { address: "192.0.2.1:80".parse().unwrap(), hostname: None, weight: 1 };
+//! let endpoint = Endpoint::new("192.0.2.1:80".parse().unwrap());
 //! let mut fixed = Fixed::new(vec![endpoint.clone()]);
 //! let update = poll_fn(|cx| fixed.poll_update(cx)).await;
 //! assert_eq!(update, Some(Update::Endpoints(vec![endpoint])));
@@ -45,6 +45,13 @@ pub struct Endpoint {
     pub hostname: Option<Arc<str>>,
     /// Its share of picks, 1 or more.
     pub weight: u32,
+}
+
+impl Endpoint {
+    /// An endpoint without a name, of weight 1.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, hostname: None, weight: 1 }
+    }
 }
 
 /// What a discovery reports.

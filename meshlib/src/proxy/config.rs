@@ -1,4 +1,23 @@
 //! What a proxy is told: plain values, compared and cloned, read from a file or set by a builder.
+//!
+//! Each value begins with what it must have, and everything else at its default; fields can be assigned, or set in
+//! passing by a method of their name.
+//!
+//! ```
+//! use meshlib::{
+//!     cluster::config::{ClusterConfig, DiscoveryConfig},
+//!     proxy::config::{FilterChainConfig, HttpConnectionManagerConfig, ListenerConfig, MeshConfig},
+//!     route::config::{RouteAction, RouteConfig, RouteMatch, RouteTableConfig},
+//! };
+//!
+//! let route = RouteConfig::new(RouteMatch::prefix("/api."), RouteAction::cluster("echo"));
+//! let routes = RouteTableConfig::any_host("local", vec![route]);
+//! let http = HttpConnectionManagerConfig::new("ingress_http", routes).server_name("edge");
+//! let listener = ListenerConfig::new("0.0.0.0:8080".parse().unwrap(), FilterChainConfig::plain(http));
+//! let cluster = ClusterConfig::new("echo", DiscoveryConfig::strict_dns("echo.default.svc", 8081)).http2();
+//! let config = MeshConfig::default().listener(listener).cluster(cluster); // for `Server::start`
+//! assert_eq!(&*config.listeners[0].name, "0.0.0.0:8080");
+//! ```
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -23,6 +42,36 @@ pub struct MeshConfig {
     pub node: NodeConfig,
 }
 
+impl MeshConfig {
+    /// With one more listener.
+    #[must_use]
+    pub fn listener(mut self, listener: ListenerConfig) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// With one more cluster.
+    #[must_use]
+    pub fn cluster(mut self, cluster: ClusterConfig) -> Self {
+        self.clusters.push(cluster);
+        self
+    }
+
+    /// With an admin interface.
+    #[must_use]
+    pub fn admin(mut self, admin: AdminConfig) -> Self {
+        self.admin = Some(admin);
+        self
+    }
+
+    /// With this name for the process.
+    #[must_use]
+    pub fn node(mut self, node: NodeConfig) -> Self {
+        self.node = node;
+        self
+    }
+}
+
 /// What a process calls itself (Envoy's `Node`).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -31,6 +80,13 @@ pub struct NodeConfig {
     pub id: String,
     /// The node's cluster; the health-check filter names it in `x-envoy-upstream-healthchecked-cluster`.
     pub cluster: String,
+}
+
+impl NodeConfig {
+    /// A node of this id and cluster.
+    pub fn new(id: impl Into<String>, cluster: impl Into<String>) -> Self {
+        Self { id: id.into(), cluster: cluster.into() }
+    }
 }
 
 /// The admin interface (Envoy's `Admin`).
@@ -47,6 +103,13 @@ impl AdminConfig {
     /// An admin interface without access log.
     pub fn new(address: SocketAddr) -> Self {
         Self { address, access_logs: Vec::new() }
+    }
+
+    /// With one more access log.
+    #[must_use]
+    pub fn access_log(mut self, log: AccessLogConfig) -> Self {
+        self.access_logs.push(log);
+        self
     }
 }
 
@@ -66,6 +129,13 @@ impl ListenerConfig {
     /// A listener with one filter chain, named by its address.
     pub fn new(address: SocketAddr, filter_chain: FilterChainConfig) -> Self {
         Self { name: address.to_string().into(), address, filter_chains: vec![filter_chain] }
+    }
+
+    /// With another name.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
     }
 }
 
@@ -105,6 +175,13 @@ impl AccessLogConfig {
     /// Envoy's default format into this file.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), format: None }
+    }
+
+    /// In another format.
+    #[must_use]
+    pub fn format(mut self, format: impl Into<String>) -> Self {
+        self.format = Some(format.into());
+        self
     }
 }
 
@@ -147,6 +224,55 @@ impl HttpConnectionManagerConfig {
             server: ServerOptions::default(),
         }
     }
+
+    /// With one more filter, before the router and behind those added before.
+    #[must_use]
+    pub fn http_filter(mut self, filter: impl Into<HttpFilterConfig>) -> Self {
+        self.http_filters.push(filter.into());
+        self
+    }
+
+    /// With one more access log.
+    #[must_use]
+    pub fn access_log(mut self, log: AccessLogConfig) -> Self {
+        self.access_logs.push(log);
+        self
+    }
+
+    /// With another value of `server`.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = name.into();
+        self
+    }
+
+    /// Whether the peer's address is the client's.
+    #[must_use]
+    pub fn use_remote_address(mut self, is_client: bool) -> Self {
+        self.use_remote_address = is_client;
+        self
+    }
+
+    /// With so many trusted proxies before this one.
+    #[must_use]
+    pub fn xff_num_trusted_hops(mut self, hops: u32) -> Self {
+        self.xff_num_trusted_hops = hops;
+        self
+    }
+
+    /// Whether a missing `x-request-id` is made.
+    #[must_use]
+    pub fn generate_request_id(mut self, generate: bool) -> Self {
+        self.generate_request_id = generate;
+        self
+    }
+
+    /// With other limits and times of the connections.
+    #[must_use]
+    pub fn server(mut self, options: ServerOptions) -> Self {
+        self.server = options;
+        self
+    }
 }
 
 /// A filter of the chain before the router.
@@ -155,6 +281,12 @@ impl HttpConnectionManagerConfig {
 pub enum HttpFilterConfig {
     /// Answers health checks of this process (`envoy.filters.http.health_check`).
     HealthCheck(HealthCheckFilterConfig),
+}
+
+impl From<HealthCheckFilterConfig> for HttpFilterConfig {
+    fn from(filter: HealthCheckFilterConfig) -> Self {
+        Self::HealthCheck(filter)
+    }
 }
 
 /// The health-check filter (Envoy's `HealthCheck` filter), not in pass-through mode.

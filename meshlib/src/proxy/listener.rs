@@ -136,7 +136,8 @@ async fn serve(
 }
 
 async fn serve_one(handed: Handed, stack: ConnectionStack, drain: Drain, stats: ListenerStats) {
-    let _waited_for = drain.connection();
+    // Handshakes are waited for too.
+    let _hold = drain.hold();
     stats.downstream_cx_total.increment();
     let _active = stats.downstream_cx_active.enter();
     let connection = ConnectionInfo::new(Some(handed.accepted.peer), Some(handed.accepted.local));

@@ -19,6 +19,12 @@ impl RouteTableConfig {
     pub fn new(name: impl Into<Arc<str>>, virtual_hosts: Vec<VirtualHostConfig>) -> Self {
         Self { name: name.into(), virtual_hosts }
     }
+
+    /// A table of these routes for every host: one virtual host, named as the table, of the domain `*`.
+    pub fn any_host(name: impl Into<Arc<str>>, routes: Vec<RouteConfig>) -> Self {
+        let name = name.into();
+        Self { virtual_hosts: vec![VirtualHostConfig::new(name.clone(), vec!["*".to_owned()], routes)], name }
+    }
 }
 
 /// Routes of some domains (Envoy's `VirtualHost`).

@@ -9,6 +9,7 @@ use crate::support::{
     app::{App, Exchange, header},
     file::File,
     h2::{Answer, Client, read},
+    log::Line,
     proxy::{Chain, Proxy},
 };
 
@@ -104,13 +105,19 @@ async fn larger_metadata_of_a_client_is_refused() {
     let proxy = Proxy::start(File::to([app.address()])).await;
     let client = Client::connect(proxy.address()).await;
     let larger = "x".repeat(61 << 10);
-    let answer = client.call(client.grpc("/api.Echo/Echo").header("h-large", &larger), ECHO).await;
-    assert_eq!(answer.expect("an answer").status, 431);
-    let many = (0..101).fold(client.grpc("/api.Echo/Echo"), |request, at| request.header(format!("h-{at}"), "x"));
-    let answer = client.call(many, ECHO).await.expect("an answer");
-    assert!(answer.status == 431 || answer.header("grpc-status") != "0", "{answer:?}");
-    assert!(app.requests().is_empty(), "neither went further");
-    client.call(client.grpc("/api.Echo/Echo"), ECHO).await.expect("the connection lives");
+    let answer = client.call(client.request("GET", "/").header("h-large", &larger), b"").await.expect("an answer");
+    assert_eq!(answer.status, 431);
+    let answer = client.call(client.grpc("/").header("h-large", &larger), ECHO).await.expect("an answer");
+    assert_eq!((answer.status.as_u16(), answer.header("grpc-status")), (200, "2"));
+    let many = (0..101).fold(client.request("GET", "/"), |request, at| request.header(format!("h-{at}"), "x"));
+    assert_eq!(client.call(many, b"").await.expect("an answer").status, 431);
+    assert!(app.requests().is_empty(), "none went further");
+    client.call(client.grpc("/"), ECHO).await.expect("the connection lives");
+    let outcomes: Vec<_> = proxy.log().lines(4).await.iter().map(Line::outcome).collect();
+    let get = "GET / HTTP/2 431 DPE 0 0";
+    let post = |flags: &str| format!("POST / HTTP/2 200 {flags}");
+    assert_eq!([outcomes[0].as_str(), outcomes[2].as_str()], [get, get]);
+    assert!(outcomes[1].starts_with(&post("DPE")) && outcomes[3].starts_with(&post("-")), "{outcomes:?}");
 }
 
 #[tokio::test]

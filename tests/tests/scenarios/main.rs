@@ -1,4 +1,5 @@
 //! The reference deployment over real sockets: TLS, DNS, gRPC, health checks. Every port is the system's choice.
+#![cfg(test)]
 
 mod authority;
 mod discovery;

@@ -2,6 +2,9 @@
 
 use crate::base::{Error, ErrorKind, Retry};
 
+/// Headers or trailers of a response that are beyond the limit: to the client a reset, as in Envoy.
+pub(super) const OVERSIZE: ErrorKind = ErrorKind::UpstreamReset;
+
 /// An error on a stream to an upstream host.
 pub(super) fn upstream(error: h2::Error) -> Error {
     let refused = error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
@@ -12,18 +15,13 @@ pub(super) fn upstream(error: h2::Error) -> Error {
         ErrorKind::UpstreamConnectionTermination
     } else if error.reason() == Some(h2::Reason::REFUSED_STREAM) {
         // This side's word for a response whose headers are too large: the host has processed the request.
-        return too_large("the response's headers are too large").with_source(error);
+        OVERSIZE
     } else if error.is_reset() && error.is_remote() {
         ErrorKind::UpstreamReset
     } else {
         ErrorKind::UpstreamProtocol
     };
     Error::new(kind).with_source(error)
-}
-
-/// Headers of a response that are beyond the limit: to the client it is a reset, as with Envoy.
-pub(super) fn too_large(detail: &'static str) -> Error {
-    Error::new(ErrorKind::UpstreamReset).with_detail(detail)
 }
 
 /// An error on a stream from a client.

@@ -4,8 +4,9 @@
 //! use meshlib::net::tls::config::{CertificateConfig, DownstreamTlsConfig};
 //!
 //! let certificate = CertificateConfig::files("/etc/certs/tls.crt", "/etc/certs/tls.key");
-//! let config = DownstreamTlsConfig::new(vec![certificate]);
+//! let config = DownstreamTlsConfig::new(vec![certificate.clone()]);
 //! assert_eq!(config.alpn, None); // h2 and http/1.1
+//! assert_eq!(config, certificate.into());
 //! ```
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
@@ -28,6 +29,27 @@ impl DownstreamTlsConfig {
     /// These certificates, with the default protocols.
     pub fn new(certificates: Vec<CertificateConfig>) -> Self {
         Self { certificates, alpn: None, handshake_timeout: Duration::from_secs(10) }
+    }
+
+    /// Offering these protocols; none: no ALPN.
+    #[must_use]
+    pub fn alpn<P: Into<String>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
+        self.alpn = Some(protocols.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// With another limit; zero disables.
+    #[must_use]
+    pub fn handshake_timeout(mut self, limit: Duration) -> Self {
+        self.handshake_timeout = limit;
+        self
+    }
+}
+
+/// This one certificate, with the default protocols.
+impl From<CertificateConfig> for DownstreamTlsConfig {
+    fn from(certificate: CertificateConfig) -> Self {
+        Self::new(vec![certificate])
     }
 }
 
