@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod authority;
+mod cancel;
 mod discovery;
 mod drain;
 mod edge;
