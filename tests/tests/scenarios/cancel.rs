@@ -83,10 +83,10 @@ async fn give_up(client: &Client, path: &str, events: &mut Events) -> Duration {
             now
         }
         "/download" => {
-            let (response, upload) = call.head().await.expect("a head");
+            let response = call.response.head().await.expect("a head");
             begun(events).await;
             let now = Instant::now();
-            drop((response, upload));
+            drop((response, call.body));
             now
         }
         _ => {
@@ -150,10 +150,11 @@ async fn a_connection_that_is_lost_is_felt_as_well_and_logged() {
             call.body.send_data(Bytes::from_static(b"some"), false).expect("data");
         }
         begun(&mut events).await;
-        let response = if path == "/download" { Some(call.head().await.expect("a head")) } else { None };
+        let response =
+            if path == "/download" { Ok(call.response.head().await.expect("a head")) } else { Err(call.response) };
         drop(client);
         gone(&mut events).await;
-        drop(response);
+        drop((response, call.body));
     }
     let lines = proxy.log().lines(3).await;
     assert_eq!(lines[0].outcome(), "POST /unary HTTP/2 0 DC 0 0");

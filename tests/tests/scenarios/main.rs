@@ -6,6 +6,7 @@ mod cancel;
 mod discovery;
 mod drain;
 mod edge;
+mod flow;
 mod gauges;
 mod grpc;
 mod health;
