@@ -12,3 +12,4 @@ mod envoy;
 mod files;
 mod objects;
 mod references;
+mod start;
