@@ -26,8 +26,8 @@ fn it_is_short() {
     assert!(fs::read_to_string(SOURCE).unwrap().lines().count() < 60);
 }
 
-/// The manifest of a crate outside the workspace. It needs neither `testkit`, `test-util` nor `regex`: with them what
-/// `cargo test` has built is used again, and this takes seconds instead of a minute.
+/// The manifest of a crate outside the workspace. The second table has nothing that the program needs, only features:
+/// with them what `cargo test` has built is used again, and this takes seconds instead of a minute.
 const MANIFEST: &str = r#"
 [package]
 name = "outside"
@@ -37,15 +37,22 @@ edition = "2024"
 resolver = "3"
 
 [dependencies]
-meshlib = { path = "WORKSPACE/meshlib", features = ["testkit"] }
+meshlib = { path = "WORKSPACE/meshlib" }
 meshlib-examples = { path = "WORKSPACE/examples" }
 http = "1"
 hyper = "1"
 hyper-util = { version = "0.1", features = ["server-auto", "service", "tokio"] }
-tokio = { version = "1", features = ["full", "test-util"] }
-tonic = "0.14"
+tokio = { version = "1", features = ["full"] }
+tonic = { version = "0.14", default-features = false, features = ["transport"] }
 tower = { version = "0.5", features = ["util"] }
-regex = "1"
+
+[target.'cfg(all())'.dependencies]
+meshlib = { path = "WORKSPACE/meshlib", features = ["testkit"] }
+anstyle = "1"
+either = { version = "1", features = ["use_std"] }
+regex = { version = "1", default-features = false, features = ["unicode"] }
+serde = { version = "1", features = ["alloc"] }
+tokio = { version = "1", features = ["test-util"] }
 
 [profile.dev]
 debug = "line-tables-only"
