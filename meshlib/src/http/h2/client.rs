@@ -340,7 +340,7 @@ impl Waiting {
         let (head, stream) = response.into_parts();
         let seen = &self.place.0.seen;
         if !seen.limits().allow_head(&head.headers, None) {
-            return Err(Error::new(ErrorKind::UpstreamProtocol).with_detail("the response's headers are too large"));
+            return Err(Error::new(error::OVERSIZE).with_detail("the response's headers are too large"));
         }
         if stream.is_end_stream() {
             seen.take_block(|| stream.stream_id().as_u32());
