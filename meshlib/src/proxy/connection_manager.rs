@@ -7,7 +7,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response, header::HOST, request};
+use http::{HeaderValue, Request, Response, header::{CONNECTION, HOST}, request};
 use tokio::time::Instant;
 
 use super::config::HttpConnectionManagerConfig;
@@ -125,7 +125,10 @@ impl HttpConnectionManager {
     fn complete(&self, response: Result<Response<Body>, Error>, to: ReplyTo, info: &RequestInfo) -> Response<Body> {
         let mut response = match response {
             Ok(mut response) => {
+                // What a filter says of this connection stands; what a host says is about another one.
+                let own = response.headers().get(CONNECTION).filter(|_| info.read(|record| record.local_reply)).cloned();
                 strip_hop_by_hop(response.headers_mut());
+                response.headers_mut().extend(own.map(|own| (CONNECTION, own)));
                 response
             }
             Err(error) => {
@@ -186,7 +189,7 @@ impl Handler for HttpConnectionManager {
                 info.capture_request(&Request::from_parts(head.clone(), ()));
                 ReplyTo::head_of(&head.method, &head.headers)
             }
-            None => ReplyTo::default(),
+            None => info.read(ReplyTo::recorded),
         };
         self.complete(Err(error), to, info)
     }

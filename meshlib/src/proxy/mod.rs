@@ -16,4 +16,5 @@ mod defaults;
 mod filter;
 mod listener;
 pub mod server;
+mod port;
 mod worker;

@@ -3,6 +3,7 @@
 mod app;
 mod client;
 mod discovery;
+mod drain;
 mod health;
 mod start;
 mod timeouts;

@@ -25,7 +25,7 @@ use crate::{
         resources::Io,
         time::{Deadline, IdleTimer},
     },
-    http::{handler::Handler, options::ServerOptions},
+    http::{handler::Handler, options::ServerOptions, serve::GRACE},
 };
 
 /// The length of the client preface (RFC 9113, section 3.4).
@@ -65,6 +65,7 @@ pub async fn serve<T: Io, H: Handler>(
         streams: Arc::new(streams),
         idle: (!options.idle_timeout.is_zero()).then(|| IdleTimer::new(options.idle_timeout)),
         busy: false,
+        begun: false,
         shutdown: Shutdown::Serving,
         draining: reached(&drain, DrainPhase::Draining),
         stopped: reached(&drain, DrainPhase::Stopped),
@@ -95,6 +96,9 @@ fn reached(drain: &Drain, phase: DrainPhase) -> Reached {
 
 enum Shutdown {
     Serving,
+    /// The drain has begun. The client is told once its first stream is there, or when it had the time for it: GOAWAY
+    /// before would refuse what it has not sent yet.
+    Late(Deadline),
     /// The first GOAWAY and the PING are out; the client has until the deadline to answer.
     Graceful(Deadline),
     /// The connection closes whatever the client does.
@@ -108,6 +112,8 @@ struct Driver<T: Io, H> {
     streams: Arc<Streams<H>>,
     idle: Option<IdleTimer>,
     busy: bool,
+    /// There was a stream.
+    begun: bool,
     shutdown: Shutdown,
     draining: Reached,
     stopped: Reached,
@@ -119,11 +125,15 @@ impl<T: Io, H: Handler> Driver<T, H> {
         while let Poll::Ready(accepted) = self.h2.poll_accept(cx) {
             let Some(Ok((request, respond))) = accepted else { return Poll::Ready(()) };
             tokio::spawn(self.streams.clone().run(request, respond));
+            if !std::mem::replace(&mut self.begun, true) && matches!(self.shutdown, Shutdown::Late(_)) {
+                cx.waker().wake_by_ref();
+            }
         }
         if self.seen.flooded() && !matches!(self.shutdown, Shutdown::Abrupt) {
             self.abrupt(Reason::ENHANCE_YOUR_CALM, cx);
         }
         self.poll_idle(cx);
+        self.poll_unanswered(cx);
         // Everything written in this turn leaves now. An error shows at the next read.
         let _ = self.flush.poll(cx);
         Poll::Pending
@@ -131,11 +141,25 @@ impl<T: Io, H: Handler> Driver<T, H> {
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) {
         if matches!(self.shutdown, Shutdown::Serving) && self.draining.as_mut().poll(cx).is_ready() {
+            self.shutdown = Shutdown::Late(Deadline::after(GRACE));
+        }
+        if let Shutdown::Late(grace) = &mut self.shutdown
+            && (self.begun || Pin::new(grace).poll(cx).is_ready())
+        {
             self.graceful();
         }
-        let Shutdown::Graceful(deadline) = &mut self.shutdown else { return };
-        let unanswered = Pin::new(deadline).poll(cx).is_ready() && !self.h2.has_streams();
-        if unanswered || self.stopped.as_mut().poll(cx).is_ready() {
+        let leaving = matches!(self.shutdown, Shutdown::Late(_) | Shutdown::Graceful(_));
+        if leaving && self.stopped.as_mut().poll(cx).is_ready() {
+            self.abrupt(Reason::NO_ERROR, cx);
+        }
+    }
+
+    /// After the streams had their turn: the end of the last one wakes nobody later.
+    fn poll_unanswered(&mut self, cx: &mut Context<'_>) {
+        if let Shutdown::Graceful(deadline) = &mut self.shutdown
+            && Pin::new(deadline).poll(cx).is_ready()
+            && !self.h2.has_streams()
+        {
             self.abrupt(Reason::NO_ERROR, cx);
         }
     }
