@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [url, text] = arguments.as_slice() else {
         complain("usage: call URL TEXT, for example: call https://127.0.0.1:8443 hello");
-        return ExitCode::from(USAGE);
+        return ExitCode::from(if arguments == ["--help"] { 0 } else { USAGE });
     };
     match call(url, text).await {
         Ok(reply) => match print(&reply) {

@@ -14,34 +14,34 @@
 //! `DRAIN_SECONDS`, then lets the calls in flight finish for at most 15 s, cuts what is left and exits with 0. SIGINT
 //! does so at once, as does a second SIGTERM.
 
-use std::error::Error;
 use std::io;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, fs, process};
 
-use meshlib_examples::demo::Terminal;
+use meshlib_examples::demo::{Arguments, Terminal, program};
 use meshlib_examples::echo::EchoServer;
+use meshlib_examples::mesh::StartError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 const DEFAULT_PORT: u16 = 8080;
 /// How long the calls in flight may take once accepting has ended.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
+const USAGE: &str = "\
+usage: [PORT=8080] [HOSTNAME=NAME] [DRAIN_SECONDS=0] echo-grpc
+  PORT           listens on 0.0.0.0 at this port; 0: a free one
+  HOSTNAME       the name that answers carry; the machine's without it
+  DRAIN_SECONDS  how long it serves on after SIGTERM, while health checks fail";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            use std::io::Write;
-            let _ = writeln!(io::stderr(), "echo-grpc: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program("echo-grpc", USAGE, run).await
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
+async fn run(arguments: Arguments) -> Result<(), StartError> {
+    arguments.end()?;
     let mut output = Terminal::stdout();
     let port = number("PORT", DEFAULT_PORT)?;
     let drain = Duration::from_secs(number("DRAIN_SECONDS", 0)?);
@@ -67,7 +67,7 @@ fn number<T: std::str::FromStr>(variable: &str, default: T) -> Result<T, String>
 }
 
 /// `HOSTNAME`, which Kubernetes sets to the pod's name; else the name of the machine.
-fn hostname() -> Result<String, Box<dyn Error>> {
+fn hostname() -> Result<String, StartError> {
     if let Some(name) = env::var("HOSTNAME").ok().filter(|name| !name.is_empty()) {
         return Ok(name);
     }

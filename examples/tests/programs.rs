@@ -1,5 +1,5 @@
 //! The programs `echo-grpc` and `call`, run as processes.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic, as tests do")]
+#![cfg(test)]
 
 use std::io::{BufRead, BufReader, Lines};
 use std::path::PathBuf;

@@ -12,36 +12,34 @@
 mod show;
 mod story;
 
-use std::{io, process::ExitCode};
+use std::process::ExitCode;
 
-use meshlib_examples::demo::Terminal;
+use meshlib_examples::demo::{EndSignals, Terminal, program};
 
 use crate::story::Story;
 
+const USAGE: &str = "\
+usage: mesh [--as-published] [--once]
+  --as-published  the deployment as it was published, and why it works all the same
+  --once          end instead of serving until Ctrl-C";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let mut story = Story::default();
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "--once" => story.once = true,
-            "--as-published" => story.as_published = true,
-            _ => {
-                eprintln!("usage: cargo run --example mesh -- [--as-published] [--once]");
-                return ExitCode::from(2);
-            }
+    program("mesh", USAGE, async |mut arguments| {
+        let story = Story { once: arguments.flag("--once"), as_published: arguments.flag("--as-published") };
+        arguments.end()?;
+        let (mut signals, mut terminal) = (EndSignals::listen()?, Terminal::stdout());
+        let deployment = tokio::select! {
+            deployment = story.tell(&mut terminal) => deployment?,
+            // Ended in order, so that no temporary files are left.
+            () = signals.next() => return Ok(()),
+        };
+        if !story.once {
+            show::commands(&mut terminal, &deployment)?;
+            signals.next().await;
+            show::access_log(&mut terminal, &deployment, 5)?;
         }
-    }
-    match story.tell(&mut Terminal::stdout()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_closed_pipe(error.as_ref()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mesh: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// `mesh | head` is no failure.
-fn is_closed_pipe(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        Ok(())
+    })
+    .await
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use meshlib::cluster::host::HealthFlags;
 use meshlib_examples::{
     client::Reply,
-    demo::{Align, Colour, Table, Terminal},
+    demo::{Align, Colour, Table, Terminal, print_calls, print_looks},
     mesh::Deployment,
 };
 
@@ -41,6 +41,7 @@ pub(crate) fn health<W: Write>(terminal: &mut Terminal<W>, deployment: &Deployme
 
 /// The last lines of the edge's access log.
 pub(crate) fn access_log<W: Write>(terminal: &mut Terminal<W>, deployment: &Deployment, last: usize) -> io::Result<()> {
+    terminal.heading("The last lines of the edge's access log")?;
     let log = std::fs::read_to_string(deployment.access_log())?;
     let lines: Vec<&str> = log.lines().collect();
     lines.iter().skip(lines.len().saturating_sub(last)).try_for_each(|line| terminal.line(line))
@@ -48,17 +49,8 @@ pub(crate) fn access_log<W: Write>(terminal: &mut Terminal<W>, deployment: &Depl
 
 /// The commands to go on with.
 pub(crate) fn commands<W: Write>(terminal: &mut Terminal<W>, deployment: &Deployment) -> io::Result<()> {
+    terminal.heading("Your turn (Ctrl-C ends)")?;
     let url = deployment.url();
-    let address = url.trim_start_matches("https://");
-    terminal.line(&format!("cargo run --example call -- {url} hello"))?;
-    terminal.line(&format!(
-        "grpcurl -d '{{\"content\":\"hello\"}}' -import-path examples/proto -proto echo.proto -insecure -v {address} \
-         api.Echo/Echo"
-    ))?;
-    terminal.line(&format!("curl -k -i -H 'x-envoy-livenessprobe: healthz' {url}/healthz"))?;
-    if let Some(admin) = deployment.edge().admin_addr() {
-        terminal.line(&format!("curl http://{admin}/clusters"))?;
-        terminal.line(&format!("curl http://{admin}/stats/prometheus"))?;
-    }
-    Ok(())
+    print_calls(terminal, &url)?;
+    print_looks(terminal, &url, deployment.edge().admin_addr())
 }

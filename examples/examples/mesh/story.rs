@@ -1,15 +1,13 @@
 //! What happens, in order.
 
-use std::{
-    io::Write,
-    time::{Duration, Instant},
-};
+use std::{io::Write, time::Duration};
 
 use meshlib_examples::{
     client::EchoClient,
     demo::{Summary, Terminal},
     mesh::{Deployment, Options, StartError},
 };
+use tokio::time::Instant;
 
 use crate::show;
 
@@ -26,7 +24,8 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    pub(crate) async fn tell<W: Write>(&self, terminal: &mut Terminal<W>) -> Result<(), StartError> {
+    /// Tells it; the deployment goes on running.
+    pub(crate) async fn tell<W: Write>(&self, terminal: &mut Terminal<W>) -> Result<Deployment, StartError> {
         let options = match self.as_published {
             true => Options { health_route: false, interval: Duration::from_secs(10), ..Options::default() },
             false => Options::default(),
@@ -50,19 +49,7 @@ impl Story {
             kill(terminal, &mut deployment, &client).await?;
             add(terminal, &mut deployment, &client).await?;
         }
-        self.end(terminal, &deployment).await
-    }
-
-    async fn end<W: Write>(&self, terminal: &mut Terminal<W>, deployment: &Deployment) -> Result<(), StartError> {
-        if self.once {
-            return Ok(());
-        }
-        terminal.heading("Your turn (Ctrl-C ends)")?;
-        show::commands(terminal, deployment)?;
-        tokio::signal::ctrl_c().await?;
-        terminal.heading("The last lines of the edge's access log")?;
-        show::access_log(terminal, deployment, 5)?;
-        Ok(())
+        Ok(deployment)
     }
 }
 

@@ -65,7 +65,7 @@ pub enum ErrorKind {
     UpstreamRefusedStream,
     /// The upstream's connection ended (503, `UC`).
     UpstreamConnectionTermination,
-    /// The upstream broke the protocol (503, `UPE`).
+    /// The upstream broke the protocol (502, `UPE`).
     UpstreamProtocol,
     /// The route's timeout ended the request (504, `UT`).
     RouteTimeout,
@@ -128,7 +128,9 @@ impl ErrorKind {
             Self::UpstreamConnectionTermination => {
                 unavailable(F::UPSTREAM_CONNECTION_TERMINATION, reset!("connection termination"))
             }
-            Self::UpstreamProtocol => unavailable(F::UPSTREAM_PROTOCOL_ERROR, reset!("protocol error")),
+            Self::UpstreamProtocol => {
+                facts(StatusCode::BAD_GATEWAY, Upstream, F::UPSTREAM_PROTOCOL_ERROR, reset!("protocol error"))
+            }
             Self::RouteTimeout => {
                 facts(StatusCode::GATEWAY_TIMEOUT, Upstream, F::UPSTREAM_REQUEST_TIMEOUT, "upstream request timeout")
             }

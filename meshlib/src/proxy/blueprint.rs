@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
+#[cfg(feature = "tls")]
+use super::listener::stat_prefix;
 use super::{
     clusters::ClusterServices,
     config::{AccessLogConfig, AdminConfig, HttpConnectionManagerConfig, ListenerConfig, NodeConfig},
     connection_manager::HttpConnectionManager,
     filter,
-    listener::{ConnectionStack, stat_prefix},
+    listener::ConnectionStack,
 };
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsAcceptor;

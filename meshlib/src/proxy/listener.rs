@@ -13,8 +13,6 @@ use super::{
     port::Port,
     worker::{Load, Worker},
 };
-#[cfg(feature = "tls")]
-use crate::{http::serve::too_late, net::tls::TlsAcceptor};
 use crate::{
     base::{
         ConnectionInfo, Counter, Drain, DrainPhase, Error, Gauge, Resources, Stats,
@@ -23,6 +21,8 @@ use crate::{
     http::{options::ServerOptions, serve::serve_connection},
     net::listen::{ConnectionLimit, ConnectionPermit, Listener as Accepting},
 };
+#[cfg(feature = "tls")]
+use crate::{http::serve::too_late, net::tls::TlsAcceptor};
 
 /// A listener that is bound and does not accept yet.
 pub(crate) struct Listener {
@@ -142,7 +142,8 @@ async fn serve(
 }
 
 async fn serve_one(handed: Handed, stack: ConnectionStack, drain: Drain, stats: ListenerStats) {
-    let _waited_for = drain.connection();
+    // Handshakes are waited for too.
+    let _hold = drain.hold();
     stats.downstream_cx_total.increment();
     let _active = stats.downstream_cx_active.enter();
     let connection = ConnectionInfo::new(Some(handed.accepted.peer), Some(handed.accepted.local));

@@ -15,6 +15,6 @@ mod connection_manager;
 mod defaults;
 mod filter;
 mod listener;
-pub mod server;
 mod port;
+pub mod server;
 mod worker;

@@ -33,7 +33,9 @@ mod pipe;
 
 use std::{net::IpAddr, sync::Arc};
 
-pub use self::{clock::TestClock, dns::ScriptedDns, files::MemoryFiles, logs::MemoryLogs, network::MemoryNetwork, pipe::Pipe};
+pub use self::{
+    clock::TestClock, dns::ScriptedDns, files::MemoryFiles, logs::MemoryLogs, network::MemoryNetwork, pipe::Pipe,
+};
 use crate::base::{Drain, Resources, Stats, resources::Random};
 
 /// [`Resources`] in memory, and the handles to script them.

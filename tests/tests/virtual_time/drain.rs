@@ -67,6 +67,8 @@ async fn health_fails_at_once_and_everything_else_goes_on_for_five_seconds() {
     assert_eq!(finished(&world).await, secs(5), "an idle client that answers the PING holds nothing up");
     assert_eq!(world.edge().server.resources().drain().phase(), DrainPhase::Draining);
     drop(client);
+    let resets = world.edge().stats().counter_value("http.ingress_https.downstream_rq_drain_reset");
+    assert_eq!(resets, Some(0));
     leaves_nothing(world).await;
 }
 
@@ -103,6 +105,7 @@ async fn a_client_that_never_answers_the_ping_holds_nothing_up_for_long() {
     assert_eq!((world.now(), goaway.is_some()), (secs(6), true), "it had a second for its first stream");
     while raw.frame().await.is_some() {}
     assert_eq!(world.now(), secs(11));
+    drop(raw);
     assert_eq!(finished(&world).await, secs(11));
     leaves_nothing(world).await;
 }
@@ -124,6 +127,7 @@ async fn its_streams_are_served_to_their_end() {
     assert_eq!((trailers.0 & END_STREAM, trailers.1), (END_STREAM, 1));
     assert!(raw.frame_of(RST_STREAM).await.is_none());
     assert_eq!(world.now(), secs(13), "nothing else is waited for");
+    drop(raw);
     assert_eq!(finished(&world).await, secs(13));
     leaves_nothing(world).await;
 }
@@ -210,7 +214,8 @@ async fn what_is_left_is_cut_twenty_five_seconds_after_the_signal() {
     assert!(client.is_closed());
     world.at(27.0).await;
     let log = world.edge().log();
-    assert_eq!(log.len(), 2, "both are recorded: {log:?}");
+    assert_eq!(log.iter().filter(|line| line.contains(" 200 DC ")).count(), 2, "both are recorded: {log:?}");
+    assert_eq!(stats.counter_value("http.ingress_https.downstream_rq_drain_reset"), Some(2));
     drop((client, http1));
     leaves_nothing(world).await;
 }
@@ -260,8 +265,7 @@ async fn quitquitquit_ends_the_wait_at_once() {
     let begin = tokio::time::Instant::now();
     let answer = world.admin(world.edge(), "GET", "/quitquitquit").await;
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
-    let (answer, ()) =
-        tokio::join!(world.admin(world.edge(), "POST", "/quitquitquit"), world.edge().server.finished());
+    let (answer, ()) = tokio::join!(world.admin(world.edge(), "POST", "/quitquitquit"), world.edge().server.finished());
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(coarse(begin.elapsed()), secs(0));
     drop((client, chat));

@@ -1,4 +1,5 @@
 //! A whole mesh under a paused clock: hours of it in seconds, to the second, and the same each time.
+#![cfg(test)]
 
 mod app;
 mod client;

@@ -158,7 +158,8 @@ async fn so_it_is_behind_tls() {
     assert_eq!(closes(&world, b"").await.0, secs(10), "the handshake");
     assert_eq!(closes(&world, b"\x16\x03\x01\x02\x00\x01").await.0, secs(10), "half of a hello");
     for alpn in [&[][..], &["h2"], &["http/1.1"]] {
-        let mut raw = Raw::over(crate::client::tls(world.dial().await.unwrap(), &world.certificate, alpn).await.unwrap());
+        let io = crate::client::tls(world.dial().await.unwrap(), &world.certificate, alpn).await.unwrap();
+        let mut raw = Raw::over(io);
         let begin = tokio::time::Instant::now();
         raw.to_end().await;
         assert_eq!(coarse(begin.elapsed()), secs(10), "the first byte after the handshake, ALPN {alpn:?}");

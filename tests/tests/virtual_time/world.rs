@@ -57,8 +57,7 @@ pub(crate) struct EdgeOptions {
 }
 
 /// Checks at their interval from the start, not after the 60 s that a cluster without traffic waits.
-pub(crate) const CHECKED: EdgeOptions =
-    EdgeOptions { tls: false, cluster: "", checks: "no_traffic_interval: 10s" };
+pub(crate) const CHECKED: EdgeOptions = EdgeOptions { tls: false, cluster: "", checks: "no_traffic_interval: 10s" };
 
 /// All of it. Dropping it ends all of it.
 pub(crate) struct World {
@@ -193,7 +192,8 @@ impl World {
     /// Asks the admin interface of a node, and gives the whole answer.
     pub(crate) async fn admin(&self, node: &Node, method: &str, path: &str) -> String {
         let mut raw = Raw::connect(&node.kit.network, local(8090)).await.expect("the admin interface accepts");
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         raw.write(request.as_bytes()).await;
         raw.to_end().await
     }

@@ -32,7 +32,7 @@ pub(super) struct Attempts {
 }
 
 /// What follows a failed attempt.
-#[allow(clippy::large_enum_variant, reason = "lives for one match")]
+#[expect(clippy::large_enum_variant, reason = "lives for one match")]
 pub(super) enum Next {
     /// The request is tried again.
     Again(Request<Body>),

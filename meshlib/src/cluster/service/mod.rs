@@ -76,7 +76,7 @@ impl DataPath {
 
     /// Answers one request. The error carries the record, and the response does where the request had none.
     ///
-    #[allow(clippy::manual_async_fn, reason = "an async fn would hold the request's place twice")]
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold the request's place twice")]
     fn respond(
         self: Arc<Self>,
         mut request: Request<Body>,

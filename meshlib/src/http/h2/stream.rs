@@ -14,11 +14,13 @@ use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
 
 use super::{
+    limits::HeadLimits,
     recv::RecvBody,
+    seen::Seen,
     send::{Observe, SendBody, Sent},
 };
 use crate::{
-    base::{ConnectionInfo, Error, ErrorKind, RequestInfo, ResponseFlags, time::Deadline},
+    base::{ConnectionInfo, Error, ErrorKind, RequestInfo, ResponseFlags, drain::DrainHold, time::Deadline},
     http::{body::Body, handler::Handler},
 };
 
@@ -26,8 +28,11 @@ use crate::{
 pub(super) struct Streams<H> {
     pub(super) handler: H,
     pub(super) connection: Arc<ConnectionInfo>,
-    pub(super) max_headers: usize,
+    pub(super) limits: HeadLimits,
+    pub(super) seen: Arc<Seen>,
     pub(super) idle_timeout: Duration,
+    /// A drain waits for the streams too: their records come a moment after the connection's end.
+    pub(super) _hold: DrainHold,
 }
 
 impl<H: Handler> Streams<H> {
@@ -54,19 +59,20 @@ impl<H: Handler> Streams<H> {
     ) -> Option<Response<Body>> {
         let (head, stream) = request.into_parts();
         // Every cookie crumb is a field of its own here (RFC 9113, section 8.2.3).
-        if head.headers.len() > self.max_headers {
+        if !self.limits.allow_head(&head.headers, Some(&head.uri)) {
             return Some(self.handler.refuse(Some(&head), Error::new(ErrorKind::HeadersTooLarge), info));
         }
         let body = if stream.is_end_stream() {
             info.note_request_end();
             Body::empty()
         } else {
-            Body::h2(RecvBody::request(stream, info.clone()))
+            Body::h2(RecvBody::request(stream, self.limits, self.seen.clone(), info.clone()))
         };
         tokio::select! {
             biased;
-            response = self.handler.call(Request::from_parts(head, body), info.clone()) => Some(response),
+            // First, so that a stream that was given up before its turn came makes no work anywhere.
             _ = poll_fn(|cx| respond.poll_reset(cx)) => None,
+            response = self.handler.call(Request::from_parts(head, body), info.clone()) => Some(response),
             uploading = idle.request(info) => {
                 let kind = if uploading { ErrorKind::RequestIdleTimeout } else { ErrorKind::StreamIdleTimeout };
                 Some(self.handler.refuse(None, Error::new(kind), info))
@@ -115,6 +121,8 @@ impl Drop for Finish<'_> {
         if !self.complete {
             self.info.update(|record| record.flags |= ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
         }
+        // One that nobody took, because the response needed no sending. It holds the record that holds it.
+        drop(self.info.take_upload());
         self.info.finish();
     }
 }

@@ -4,8 +4,9 @@
 //! use meshlib::net::tls::config::{CertificateConfig, DownstreamTlsConfig};
 //!
 //! let certificate = CertificateConfig::files("/etc/certs/tls.crt", "/etc/certs/tls.key");
-//! let config = DownstreamTlsConfig::new(vec![certificate]);
+//! let config = DownstreamTlsConfig::new(vec![certificate.clone()]);
 //! assert_eq!(config.alpn, None); // h2 and http/1.1
+//! assert_eq!(config, certificate.into());
 //! ```
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
@@ -42,6 +43,13 @@ impl DownstreamTlsConfig {
     pub fn handshake_timeout(mut self, limit: Duration) -> Self {
         self.handshake_timeout = limit;
         self
+    }
+}
+
+/// This one certificate, with the default protocols.
+impl From<CertificateConfig> for DownstreamTlsConfig {
+    fn from(certificate: CertificateConfig) -> Self {
+        Self::new(vec![certificate])
     }
 }
 
