@@ -28,7 +28,11 @@ use crate::{
         resources::{BoxFuture, Io},
         time::{Deadline, IdleTimer},
     },
-    http::{handler::Handler, options::ServerOptions, serve::{GRACE, too_late}},
+    http::{
+        handler::Handler,
+        options::ServerOptions,
+        serve::{GRACE, too_late},
+    },
 };
 
 /// How long a client may take to answer the PING of a graceful shutdown, Envoy's `drain_timeout`.
