@@ -40,3 +40,8 @@ pub mod proto {
     /// Both files, as a serialized `FileDescriptorSet`, for server reflection.
     pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("api_descriptor");
 }
+
+/// The code in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
