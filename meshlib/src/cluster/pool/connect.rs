@@ -78,8 +78,8 @@ impl Drop for Counted {
 
 #[expect(clippy::large_enum_variant, reason = "lives for one match, once for a connection")]
 enum Established {
-    Http1(H1Client, H1Connection),
-    Http2(H2Client, H2Connection),
+    Http1(H1Client, Box<H1Connection>),
+    Http2(H2Client, Box<H2Connection>),
 }
 
 /// Makes a connection in a task of its own.
@@ -141,11 +141,11 @@ async fn establish(counted: &Counted) -> Result<Established, Error> {
     Ok(match &counted.context.protocol {
         UpstreamProtocol::Http1 => {
             let (client, connection) = h1::client::handshake(io).await.map_err(handshake)?;
-            Established::Http1(client, connection)
+            Established::Http1(client, Box::new(connection))
         }
         UpstreamProtocol::Http2(options) => {
             let (client, connection) = h2::client::handshake(io, options).await.map_err(handshake)?;
-            Established::Http2(client, connection)
+            Established::Http2(client, Box::new(connection))
         }
     })
 }
