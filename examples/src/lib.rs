@@ -34,7 +34,7 @@ pub mod echo;
 pub mod mesh;
 
 /// The messages, clients and servers of the package `api`, generated from `proto/echo.proto` and `proto/stream.proto`.
-#[allow(missing_docs, unreachable_pub, clippy::too_many_lines)]
+#[expect(clippy::too_many_lines, reason = "generated code")]
 pub mod proto {
     tonic::include_proto!("api");
 

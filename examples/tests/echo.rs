@@ -1,5 +1,5 @@
 //! The echo application over real sockets.
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
+#![cfg(test)]
 
 use std::time::Duration;
 

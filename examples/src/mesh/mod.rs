@@ -4,7 +4,7 @@
 //! Kubernetes; the name server says which of them there are.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! use meshlib_examples::{client::EchoClient, mesh::{Deployment, Options}};
 //!
 //! let deployment = Deployment::start(Options::default()).await?;

@@ -71,15 +71,26 @@ pub struct Drain(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     phase: watch::Sender<DrainPhase>,
-    connections: watch::Sender<usize>,
+    open: watch::Sender<Open>,
     health_failed: AtomicBool,
     /// The phase is not [`DrainPhase::Serving`]: read for each response, where the channel's lock would be shared.
     draining: AtomicBool,
 }
 
+/// What a drain waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Open {
+    connections: usize,
+    held: usize,
+}
+
 /// A connection that a drain waits for, until dropped.
 #[derive(Debug)]
 pub struct DrainedConnection(Drain);
+
+/// Something else that a drain waits for, until dropped.
+#[derive(Debug)]
+pub struct DrainHold(Drain);
 
 impl Default for Drain {
     fn default() -> Self {
@@ -92,7 +103,7 @@ impl Drain {
     pub fn new() -> Self {
         Self(Arc::new(Shared {
             phase: watch::Sender::new(DrainPhase::Serving),
-            connections: watch::Sender::new(0),
+            open: watch::Sender::new(Open::default()),
             health_failed: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         }))
@@ -116,18 +127,26 @@ impl Drain {
     }
 
     /// Begins to drain; a task on the ambient runtime enters the phases as they come. A second call changes nothing.
+    ///
+    /// The task ends with [`DrainPhase::Stopped`], whoever enters it, or with the last clone of the drain.
     pub fn start(&self, times: DrainTimes) {
         if self.phase() != DrainPhase::Serving {
             return;
         }
         self.enter(DrainPhase::FailingHealth);
-        let drain = self.clone();
+        let (drain, mut phase) = (Arc::downgrade(&self.0), self.0.phase.subscribe());
+        let begin = tokio::time::Instant::now();
+        let steps = [(times.accept.min(times.stop), DrainPhase::Draining), (times.stop, DrainPhase::Stopped)];
         tokio::spawn(async move {
-            let begin = tokio::time::Instant::now();
-            tokio::time::sleep_until(begin + times.accept.min(times.stop)).await;
-            drain.enter(DrainPhase::Draining);
-            tokio::time::sleep_until(begin + times.stop).await;
-            drain.enter(DrainPhase::Stopped);
+            for (after, next) in steps {
+                tokio::select! {
+                    biased;
+                    _ = phase.wait_for(|current| *current == DrainPhase::Stopped) => return,
+                    () = tokio::time::sleep_until(begin + after) => {}
+                }
+                let Some(drain) = drain.upgrade() else { return };
+                Self(drain).enter(next);
+            }
         });
     }
 
@@ -138,12 +157,13 @@ impl Drain {
         let _ = changes.wait_for(|current| *current >= phase).await;
     }
 
-    /// Waits until the drain is over: no connection is left after [`DrainPhase::Draining`], or the time is up.
+    /// Waits until the drain is over: after [`DrainPhase::Draining`] no connection is left and nothing is held, or the
+    /// time is up.
     pub async fn finished(&self) {
-        let mut connections = self.0.connections.subscribe();
+        let mut open = self.0.open.subscribe();
         let empty = async {
             self.reached(DrainPhase::Draining).await;
-            let _ = connections.wait_for(|open| *open == 0).await;
+            let _ = open.wait_for(|open| *open == Open::default()).await;
         };
         tokio::select! {
             () = empty => {}
@@ -153,13 +173,20 @@ impl Drain {
 
     /// Counts a connection that the drain waits for.
     pub fn connection(&self) -> DrainedConnection {
-        self.0.connections.send_modify(|open| *open += 1);
+        self.0.open.send_modify(|open| open.connections += 1);
         DrainedConnection(self.clone())
+    }
+
+    /// Holds the drain's end for what is not a connection, or not yet or no longer: a handshake, a stream that has yet
+    /// to close its record.
+    pub fn hold(&self) -> DrainHold {
+        self.0.open.send_modify(|open| open.held += 1);
+        DrainHold(self.clone())
     }
 
     /// How many connections are open.
     pub fn connections(&self) -> usize {
-        *self.0.connections.borrow()
+        self.0.open.borrow().connections
     }
 
     /// Whether health checks of this process must fail: `/healthcheck/fail` was asked for, or the drain has begun.
@@ -175,7 +202,13 @@ impl Drain {
 
 impl Drop for DrainedConnection {
     fn drop(&mut self) {
-        self.0.0.connections.send_modify(|open| *open = open.saturating_sub(1));
+        self.0.0.open.send_modify(|open| open.connections = open.connections.saturating_sub(1));
+    }
+}
+
+impl Drop for DrainHold {
+    fn drop(&mut self) {
+        self.0.0.open.send_modify(|open| open.held = open.held.saturating_sub(1));
     }
 }
 
@@ -197,11 +230,45 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn its_task_ends_when_it_is_stopped_and_when_nobody_is_left() {
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        for stop in [true, false] {
+            let drain = Drain::new();
+            drain.start(DrainTimes::default());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(tasks(), 1);
+            if stop {
+                drain.enter(DrainPhase::Stopped);
+            } else {
+                drop(drain);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert_eq!(tasks(), 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn ends_early_when_nothing_is_open() {
         let drain = Drain::new();
         let begin = tokio::time::Instant::now();
         drain.start(DrainTimes::default());
         drain.finished().await;
         assert_eq!(begin.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_held_is_waited_for_and_is_no_connection() {
+        let drain = Drain::new();
+        let (hold, connection) = (drain.hold(), drain.connection());
+        assert_eq!(drain.connections(), 1);
+        let begin = tokio::time::Instant::now();
+        drain.start(DrainTimes::default());
+        tokio::spawn(async move {
+            drop(connection);
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            drop(hold);
+        });
+        drain.finished().await;
+        assert_eq!(begin.elapsed().as_secs(), 7);
     }
 }

@@ -65,12 +65,14 @@ pub enum ErrorKind {
     UpstreamRefusedStream,
     /// The upstream's connection ended (503, `UC`).
     UpstreamConnectionTermination,
-    /// The upstream broke the protocol (503, `UPE`).
+    /// The upstream broke the protocol (502, `UPE`).
     UpstreamProtocol,
     /// The route's timeout ended the request (504, `UT`).
     RouteTimeout,
-    /// Nothing moved on the stream for its idle timeout (408 or 504, `SI`).
+    /// Nothing moved on the stream for its idle timeout (504, `SI`).
     StreamIdleTimeout,
+    /// The same while the request was still on its way (408, `SI`; Envoy's `maybeRequestTimeoutCode`).
+    RequestIdleTimeout,
     /// The client went away (`DC`).
     DownstreamTermination,
     /// The client broke the protocol (400, `DPE`).
@@ -126,12 +128,17 @@ impl ErrorKind {
             Self::UpstreamConnectionTermination => {
                 unavailable(F::UPSTREAM_CONNECTION_TERMINATION, reset!("connection termination"))
             }
-            Self::UpstreamProtocol => unavailable(F::UPSTREAM_PROTOCOL_ERROR, reset!("protocol error")),
+            Self::UpstreamProtocol => {
+                facts(StatusCode::BAD_GATEWAY, Upstream, F::UPSTREAM_PROTOCOL_ERROR, reset!("protocol error"))
+            }
             Self::RouteTimeout => {
                 facts(StatusCode::GATEWAY_TIMEOUT, Upstream, F::UPSTREAM_REQUEST_TIMEOUT, "upstream request timeout")
             }
             Self::StreamIdleTimeout => {
                 facts(StatusCode::GATEWAY_TIMEOUT, Internal, F::STREAM_IDLE_TIMEOUT, "stream timeout")
+            }
+            Self::RequestIdleTimeout => {
+                facts(StatusCode::REQUEST_TIMEOUT, Downstream, F::STREAM_IDLE_TIMEOUT, "stream timeout")
             }
             Self::DownstreamTermination => {
                 facts(StatusCode::INTERNAL_SERVER_ERROR, Downstream, F::DOWNSTREAM_CONNECTION_TERMINATION, "")

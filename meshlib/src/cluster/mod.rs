@@ -17,6 +17,9 @@ pub mod service;
 pub mod shared;
 #[cfg(feature = "proxy")]
 pub mod stats;
+#[cfg(test)]
+#[cfg(feature = "proxy")]
+mod test_world;
 pub mod warm_up;
 
 #[cfg(feature = "proxy")]

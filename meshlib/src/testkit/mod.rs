@@ -26,14 +26,17 @@
 
 mod clock;
 mod dns;
+mod files;
 mod logs;
 mod network;
 mod pipe;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
-pub use self::{clock::TestClock, dns::ScriptedDns, logs::MemoryLogs, network::MemoryNetwork, pipe::Pipe};
-use crate::base::{Resources, resources::Random};
+pub use self::{
+    clock::TestClock, dns::ScriptedDns, files::MemoryFiles, logs::MemoryLogs, network::MemoryNetwork, pipe::Pipe,
+};
+use crate::base::{Drain, Resources, Stats, resources::Random};
 
 /// [`Resources`] in memory, and the handles to script them.
 #[derive(Clone, Debug)]
@@ -57,6 +60,22 @@ impl Testkit {
             .with_random(Random::seeded(seed))
             .with_wall_clock(Arc::new(TestClock::new()));
         Self { resources, network, dns, logs }
+    }
+
+    /// The same world on the node with this address: network, names, files and time are shared; stats, drain and logs
+    /// are that node's own, and so is its chance, which follows from the world's.
+    #[must_use]
+    pub fn at(&self, node: IpAddr) -> Self {
+        let (network, logs) = (self.network.at(node), MemoryLogs::new());
+        let resources = self.resources.clone();
+        let seed = resources.random().fork().u64(..);
+        let resources = resources
+            .with_network(Arc::new(network.clone()))
+            .with_log_sinks(Arc::new(logs.clone()))
+            .with_random(Random::seeded(seed))
+            .with_stats(Stats::new())
+            .with_drain(Drain::new());
+        Self { resources, network, dns: self.dns.clone(), logs }
     }
 }
 

@@ -44,6 +44,65 @@ async fn a_listener_on_all_addresses_takes_each() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_node_has_its_own_loopback_and_listens_for_itself() {
+    let (one, other) = (MemoryNetwork::new().at([10, 0, 0, 1].into()), [10, 0, 0, 2].into());
+    let other = one.at(other);
+    let (local, all) = (address("127.0.0.1:80"), address("0.0.0.0:90"));
+    let listening = [one.bind(local).unwrap(), one.bind(all).unwrap()];
+    for (from, to, heard) in [
+        (&one, "127.0.0.1:80", true),
+        (&other, "127.0.0.1:80", false),
+        (&one, "10.0.0.1:80", false),
+        (&one, "127.0.0.1:90", true),
+        (&one, "10.0.0.1:90", true),
+        (&other, "10.0.0.1:90", true),
+        (&other, "127.0.0.1:90", false),
+        (&other, "10.0.0.2:90", false),
+    ] {
+        assert_eq!(from.connect(address(to)).await.is_ok(), heard, "{to}");
+    }
+    other.bind(all).unwrap();
+    one.refuse(local);
+    assert!(one.connect(local).await.is_err());
+    let _also = other.bind(local).unwrap();
+    assert!(other.connect(local).await.is_ok(), "a fault on one loopback is none on another");
+    assert_eq!((one.connects(local), other.connects(local)), (2, 2));
+    drop(listening);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_share_the_world_and_keep_what_is_theirs() {
+    let world = Testkit::seeded(7);
+    let [one, other] = [1, 2].map(|node| world.at([10, 0, 0, node].into()));
+    one.resources.stats().counter("c").increment();
+    assert_eq!(other.resources.stats().counter_value("c"), None);
+    one.resources.drain().fail_health(true);
+    assert!(!other.resources.drain().health_failing());
+    one.dns.nx("a.test");
+    let answer = other.resources.resolver().resolve("a.test", AddressFamily::V4).await.unwrap();
+    assert_eq!(answer, DnsAnswer::NoSuchName);
+    let draw = |kit: &Testkit| kit.resources.random().fork().u64(..);
+    let again = Testkit::seeded(7);
+    let repeated = [1, 2].map(|node| draw(&again.at([10, 0, 0, node].into())));
+    assert_eq!([draw(&one), draw(&other)], repeated);
+    assert_ne!(repeated[0], repeated[1]);
+}
+
+#[test]
+fn files_change_with_each_write() {
+    use crate::base::resources::Files;
+    let (files, path) = (MemoryFiles::new(), Path::new("/a"));
+    assert!(files.read(path).is_err() && files.fingerprint(path).is_err());
+    files.write(path, "x");
+    let before = files.fingerprint(path).unwrap();
+    files.write(path, "x");
+    assert_eq!(files.read(path).unwrap(), b"x");
+    assert_ne!(files.fingerprint(path).unwrap(), before);
+    files.remove(path);
+    assert!(files.read(path).is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_black_hole_keeps_a_connect_pending() {
     let network = MemoryNetwork::new();
     let to = address("10.0.0.1:80");

@@ -12,7 +12,7 @@ async fn a_pod_that_is_added_serves_without_a_failed_call() {
     let (mut deployment, client) = mesh(Options { pods: 2, ..Options::default() }).await;
     deployment.add_pod().await.expect("a third pod");
     deployment.publish();
-    let begin = std::time::Instant::now();
+    let begin = tokio::time::Instant::now();
     while answered_by(&client).await != "pod-3" {
         assert!(begin.elapsed().as_secs() < 11, "it serves within 11 s");
     }

@@ -55,12 +55,12 @@ async fn a_certificate_is_swapped_under_load() {
     });
     let url = deployment.url();
     let address = url.trim_start_matches("https://").to_owned();
-    let before = crate::streams::server_certificate(&address).await;
+    let before = crate::support::tls::server_certificate(&address).await;
     deployment.certificate().rotate("localhost").expect("a new pair");
     let wanted = deployment.certificate().der().clone();
     assert_ne!(before, wanted);
-    let begin = std::time::Instant::now();
-    while crate::streams::server_certificate(&address).await != wanted {
+    let begin = tokio::time::Instant::now();
+    while crate::support::tls::server_certificate(&address).await != wanted {
         assert!(begin.elapsed() < crate::support::PATIENCE, "new handshakes get the new certificate");
     }
     load.await.expect("no call failed");

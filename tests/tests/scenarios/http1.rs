@@ -3,7 +3,7 @@
 use meshlib_examples::mesh::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{streams::tls, support::mesh};
+use crate::support::{mesh, tls::tls};
 
 /// Sends `request` over TLS without ALPN, as the kubelet does, and returns all that comes back.
 async fn exchange(url: &str, request: &str) -> String {

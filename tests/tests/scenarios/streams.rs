@@ -1,14 +1,12 @@
 //! The four kinds of gRPC call through edge and sidecar, large ones and stalled ones included.
 
-use std::{sync::Arc, time::Duration};
-
 use futures_util::{StreamExt, stream};
 use meshlib_examples::{
     mesh::Options,
     proto::{EchoRequest, RepeatRequest, stream_echo_client::StreamEchoClient},
 };
-use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::{net::TcpStream, sync::mpsc};
+
+use tokio::sync::mpsc;
 use tokio_stream_of::receiver;
 
 use crate::support::{eventually, mesh, stats};
@@ -98,79 +96,4 @@ async fn a_reader_that_stands_still_stops_the_sender_and_nobody_else() {
         answers += 1;
     }
     assert_eq!(answers, 2000, "nothing was lost");
-}
-
-#[derive(Debug)]
-struct AnyCertificate(Arc<rustls::crypto::CryptoProvider>);
-
-impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: rustls::pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// A TLS connection that accepts any certificate.
-pub(crate) async fn tls(address: &str, alpn: &[&str]) -> tokio_rustls::client::TlsStream<TcpStream> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .expect("protocol versions")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
-    config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-    config.resumption = rustls::client::Resumption::disabled();
-    let stream = TcpStream::connect(address).await.expect("a connection");
-    let name = ServerName::try_from("localhost").expect("a name");
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    tokio::time::timeout(Duration::from_secs(10), connector.connect(name, stream))
-        .await
-        .expect("a handshake in time")
-        .expect("a handshake")
-}
-
-/// The certificate that a new handshake shows.
-pub(crate) async fn server_certificate(address: &str) -> CertificateDer<'static> {
-    let stream = tls(address, &[]).await;
-    let (_, session) = stream.get_ref();
-    session.peer_certificates().expect("a certificate")[0].clone().into_owned()
 }

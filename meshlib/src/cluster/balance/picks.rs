@@ -39,8 +39,10 @@ const ASK_AGAIN: usize = 3;
 /// ```
 pub struct Picks<T> {
     state: Mutex<State<T>>,
-    make: Box<dyn Fn(&Arc<Host>) -> T + Send + Sync>,
+    make: Make<T>,
 }
+
+type Make<T> = Box<dyn Fn(&Arc<Host>) -> T + Send + Sync>;
 
 struct State<T> {
     snapshot: Arc<Snapshot<T>>,

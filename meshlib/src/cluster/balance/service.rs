@@ -1,19 +1,22 @@
 //! The balancer, alone: over any discovery, any connector and any load balancer.
 
+mod response;
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt,
-    marker::PhantomData,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::{Request, Response};
-use pin_project::pin_project;
 use tokio::task::AbortHandle;
 use tower::util::ServiceExt;
 use tower_service::Service;
 
+pub use self::response::ResponseFuture;
+use self::response::Step;
 use super::{
     super::{
         host::{HealthFlags, Host},
@@ -87,6 +90,12 @@ struct Slot<S> {
 /// A host's service, and how often it was thrown away: of those who find it broken, one replaces it.
 struct Current<S> {
     service: Option<S>,
+    generation: u64,
+}
+
+/// A service and the generation it is of.
+struct Made<S> {
+    service: S,
     generation: u64,
 }
 
@@ -186,7 +195,7 @@ where
             }
             None => Step::NoHost,
         };
-        ResponseFuture { shared: self.0.clone(), step: state, body: PhantomData }
+        ResponseFuture::new(self.0.clone(), state)
     }
 }
 
@@ -239,77 +248,6 @@ where
     }
 }
 
-/// The response of a [`Balance`].
-#[pin_project]
-pub struct ResponseFuture<M, S, B>
-where
-    S: Service<Request<B>>,
-{
-    shared: Arc<Shared<M, S>>,
-    #[pin]
-    step: Step<S, S::Future, Request<B>>,
-    body: PhantomData<fn(B)>,
-}
-
-/// A service and the generation it is of.
-struct Made<S> {
-    service: S,
-    generation: u64,
-}
-
-#[pin_project(project = StepProject)]
-enum Step<S, F, R> {
-    /// Nothing could be picked.
-    NoHost,
-    /// The host's service is being made.
-    Making { making: BoxFuture<Result<Made<S>, Error>>, slot: Arc<Slot<S>>, request: Option<R> },
-    /// It is there; if it turns out not to work any more, another is made, once.
-    Readying { made: Made<S>, slot: Arc<Slot<S>>, request: Option<R>, again: bool },
-    /// It answers.
-    Calling(#[pin] F),
-}
-
-impl<M, S, B, A> Future for ResponseFuture<M, S, B>
-where
-    M: Service<Arc<Host>, Response = S> + Clone + Send + 'static,
-    M::Error: Into<BoxError>,
-    M::Future: Send,
-    S: Service<Request<B>, Response = Response<A>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-{
-    type Output = Result<Response<A>, Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        loop {
-            let next = match this.step.as_mut().project() {
-                StepProject::NoHost => return Poll::Ready(Err(Error::new(ErrorKind::NoHealthyUpstream))),
-                StepProject::Making { making, slot, request } => {
-                    let made = ready!(making.as_mut().poll(cx))?;
-                    Step::Readying { made, slot: slot.clone(), request: request.take(), again: false }
-                }
-                StepProject::Readying { made, slot, request, again } => match ready!(made.service.poll_ready(cx)) {
-                    Ok(()) => match request.take() {
-                        Some(request) => Step::Calling(made.service.call(request)),
-                        None => return Poll::Ready(Err(Error::new(ErrorKind::Internal))),
-                    },
-                    Err(_) if *again => {
-                        slot.discard(made.generation);
-                        let making = this.shared.make(slot.clone());
-                        Step::Making { making, slot: slot.clone(), request: request.take() }
-                    }
-                    Err(error) => {
-                        slot.discard(made.generation);
-                        return Poll::Ready(Err(Error::from_boxed(error)));
-                    }
-                },
-                StepProject::Calling(response) => return response.poll(cx).map_err(Error::from_boxed),
-            };
-            this.step.set(next);
-        }
-    }
-}
-
 impl<M, S> Clone for Balance<M, S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
@@ -319,171 +257,5 @@ impl<M, S> Clone for Balance<M, S> {
 impl<M, S> fmt::Debug for Balance<M, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Balance").field("picks", &self.0.picks).finish_non_exhaustive()
-    }
-}
-
-impl<M, S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<M, S, B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        net::SocketAddr,
-        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    };
-
-    use tokio::sync::mpsc;
-    use tower::service_fn;
-
-    use super::*;
-
-    /// Updates as the test sends them.
-    struct Sent(mpsc::UnboundedReceiver<Update>);
-
-    impl Discover for Sent {
-        fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Option<Update>> {
-            self.0.poll_recv(cx)
-        }
-    }
-
-    fn endpoints(last: &[u8]) -> Update {
-        let endpoint =
-            |last: &u8| Endpoint { address: SocketAddr::from(([10, 0, 0, *last], 80)), hostname: None, weight: 1 };
-        Update::Endpoints(last.iter().map(endpoint).collect())
-    }
-
-    /// A connection that answers with its host and its number, until it is broken.
-    #[derive(Clone)]
-    struct Numbered {
-        host: SocketAddr,
-        number: usize,
-        broken: Arc<AtomicBool>,
-    }
-
-    impl Service<Request<()>> for Numbered {
-        type Response = Response<(SocketAddr, usize)>;
-        type Error = std::io::Error;
-        type Future = std::future::Ready<Result<Self::Response, std::io::Error>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), std::io::Error>> {
-            match self.broken.load(Ordering::Relaxed) {
-                true => Poll::Ready(Err(std::io::Error::other("broken"))),
-                false => Poll::Ready(Ok(())),
-            }
-        }
-
-        fn call(&mut self, _: Request<()>) -> Self::Future {
-            std::future::ready(Ok(Response::new((self.host, self.number))))
-        }
-    }
-
-    #[derive(Clone, Default)]
-    struct Connect {
-        made: Arc<AtomicUsize>,
-        newest: Arc<Mutex<Option<Arc<AtomicBool>>>>,
-    }
-
-    impl Service<Arc<Host>> for Connect {
-        type Response = Numbered;
-        type Error = std::io::Error;
-        type Future = BoxFuture<std::io::Result<Numbered>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), std::io::Error>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, host: Arc<Host>) -> Self::Future {
-            let broken = Arc::new(AtomicBool::new(false));
-            *self.newest.lock().unwrap() = Some(broken.clone());
-            let number = self.made.fetch_add(1, Ordering::Relaxed);
-            Box::pin(async move {
-                tokio::task::yield_now().await;
-                Ok(Numbered { host: host.address(), number, broken })
-            })
-        }
-    }
-
-    async fn settle() {
-        for _ in 0..5 {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn call(balance: &Balance<Connect, Numbered>) -> Result<(SocketAddr, usize), Error> {
-        balance.clone().oneshot(Request::new(())).await.map(Response::into_body)
-    }
-
-    #[tokio::test]
-    async fn hosts_come_and_go() {
-        let (send, receive) = mpsc::unbounded_channel();
-        let connect = Connect::default();
-        let balance = Balance::new(Sent(receive), connect.clone());
-        assert_eq!(call(&balance).await.unwrap_err().kind(), ErrorKind::NoHealthyUpstream);
-
-        send.send(endpoints(&[1, 2])).unwrap();
-        settle().await;
-        let first: Vec<_> = [call(&balance).await.unwrap(), call(&balance).await.unwrap()].into();
-        assert_ne!(first[0].0, first[1].0);
-        send.send(endpoints(&[2, 3])).unwrap();
-        send.send(Update::Failed("no answer: what is there stays".into())).unwrap();
-        settle().await;
-        let second: Vec<_> = [call(&balance).await.unwrap(), call(&balance).await.unwrap()].into();
-        let stayed = SocketAddr::from(([10, 0, 0, 2], 80));
-        let of = |calls: &[(SocketAddr, usize)]| calls.iter().find(|(host, _)| *host == stayed).copied();
-        assert_eq!(of(&first), of(&second), "the host that stayed kept its connection");
-        assert_eq!(connect.made.load(Ordering::Relaxed), 3);
-    }
-
-    #[tokio::test]
-    async fn requests_that_come_together_make_one_connection() {
-        let (send, receive) = mpsc::unbounded_channel();
-        let connect = Connect::default();
-        let balance = Balance::new(Sent(receive), connect.clone());
-        send.send(endpoints(&[1])).unwrap();
-        settle().await;
-        let (one, other) = tokio::join!(call(&balance), call(&balance));
-        assert_eq!(one.unwrap().1, other.unwrap().1);
-        assert_eq!(connect.made.load(Ordering::Relaxed), 1);
-    }
-
-    #[tokio::test]
-    async fn a_broken_connection_is_replaced_once_for_all() {
-        let (send, receive) = mpsc::unbounded_channel();
-        let connect = Connect::default();
-        let balance = Balance::new(Sent(receive), connect.clone());
-        send.send(endpoints(&[1])).unwrap();
-        settle().await;
-        assert_eq!(call(&balance).await.unwrap().1, 0);
-        connect.newest.lock().unwrap().as_ref().unwrap().store(true, Ordering::Relaxed);
-        let (one, other) = tokio::join!(call(&balance), call(&balance));
-        assert_eq!((one.unwrap().1, other.unwrap().1), (1, 1));
-    }
-
-    #[tokio::test]
-    async fn a_failed_connect_names_the_host() {
-        let (send, receive) = mpsc::unbounded_channel();
-        let refuse = service_fn(|_: Arc<Host>| async { Err::<Numbered, _>(std::io::Error::other("refused")) });
-        let balance = Balance::new(Sent(receive), refuse);
-        send.send(endpoints(&[1])).unwrap();
-        settle().await;
-        let error = balance.oneshot(Request::new(())).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectFailure);
-        assert_eq!(error.to_string(), "host 10.0.0.1:80: refused");
-    }
-
-    #[tokio::test]
-    async fn the_control_task_ends_with_the_last_clone() {
-        let (send, receive) = mpsc::unbounded_channel();
-        let balance = Balance::new(Sent(receive), Connect::default());
-        let clone = balance.clone();
-        drop(balance);
-        settle().await;
-        assert!(!send.is_closed());
-        drop(clone);
-        settle().await;
-        assert!(send.is_closed());
     }
 }

@@ -76,12 +76,13 @@ impl Drop for Counted {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "lives for one match, once for a connection")]
 enum Established {
-    Http1(H1Client, H1Connection),
-    Http2(H2Client, H2Connection),
+    Http1(H1Client, Box<H1Connection>),
+    Http2(H2Client, Box<H2Connection>),
 }
 
-/// Makes a connection in a task of its own, which then drives it.
+/// Makes a connection in a task of its own.
 pub(super) fn spawn(pool: &Arc<HostPool>, permit: Permit, runtime: &Handle) {
     let counted = Counted::new(pool, permit);
     // Not the pool itself: a host that goes does not wait for its connections.
@@ -109,22 +110,20 @@ async fn run(pool: Weak<HostPool>, counted: Counted) {
     let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     counted.context.stats().upstream_cx_connect_ms.record(millis);
     let Some(pool_now) = pool_now else { return };
-    match established {
+    // Driving is a task of its own, no larger than the connection it keeps.
+    let connected = match established {
         Established::Http1(client, connection) => {
             let link = Link::new(&pool_now, None);
-            let driver = Driver::new(pool, &link, counted);
-            pool_now.connected(Connected { link, h1: Some(client) });
-            drop(pool_now);
-            driver.drive(connection).await;
+            tokio::spawn(Driver::new(pool, &link, counted).drive(connection));
+            Connected { link, h1: Some(client) }
         }
         Established::Http2(client, connection) => {
             let link = Link::new(&pool_now, Some(client));
-            let driver = Driver::new(pool, &link, counted);
-            pool_now.connected(Connected { link, h1: None });
-            drop(pool_now);
-            driver.drive(connection).await;
+            tokio::spawn(Driver::new(pool, &link, counted).drive(connection));
+            Connected { link, h1: None }
         }
-    }
+    };
+    pool_now.connected(connected);
 }
 
 async fn connect(counted: &Counted) -> Result<Established, Error> {
@@ -142,11 +141,11 @@ async fn establish(counted: &Counted) -> Result<Established, Error> {
     Ok(match &counted.context.protocol {
         UpstreamProtocol::Http1 => {
             let (client, connection) = h1::client::handshake(io).await.map_err(handshake)?;
-            Established::Http1(client, connection)
+            Established::Http1(client, Box::new(connection))
         }
         UpstreamProtocol::Http2(options) => {
             let (client, connection) = h2::client::handshake(io, options).await.map_err(handshake)?;
-            Established::Http2(client, connection)
+            Established::Http2(client, Box::new(connection))
         }
     })
 }

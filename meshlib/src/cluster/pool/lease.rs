@@ -82,7 +82,7 @@ impl Link {
 
     /// How many streams the host takes.
     pub(super) fn streams(&self) -> usize {
-        self.h2.as_ref().map_or(1, |h2| h2.available_streams() + h2.active_streams())
+        self.h2.as_ref().map_or(1, H2Client::max_streams)
     }
 
     pub(super) fn takes_nothing(&self) -> bool {

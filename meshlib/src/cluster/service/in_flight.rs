@@ -94,6 +94,8 @@ impl BodyGuard for InFlight {
                         attempt.error = Some(error.kind());
                     }
                 });
+                // As Envoy counts: the head was a success, the rest is an error.
+                self.judged = false;
                 self.judge(false);
                 self.lease.finish(false);
             }

@@ -75,27 +75,41 @@ impl DataPath {
     }
 
     /// Answers one request. The error carries the record, and the response does where the request had none.
-    async fn respond(self: Arc<Self>, request: Request<Body>) -> Result<Response<Body>, Error> {
-        let given = RequestInfo::of(request.extensions()).cloned();
-        let known = given.is_some();
-        let info = given.unwrap_or_else(RequestInfo::detached);
-        info.update(|record| record.cluster = Some(self.shared.config().name.clone()));
-        match self.answer(request, &info).await {
-            Ok(mut response) => {
-                if !known {
-                    response.extensions_mut().insert(info);
+    ///
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold the request's place twice")]
+    fn respond(
+        self: Arc<Self>,
+        mut request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Body>, Error>> + Send + use<> {
+        async move {
+            let given = RequestInfo::of(request.extensions()).cloned();
+            let known = given.is_some();
+            let info = given.unwrap_or_else(RequestInfo::detached);
+            info.update(|record| record.cluster = Some(self.shared.config().name.clone()));
+            match self.answer(&mut request, &info).await {
+                Ok(mut response) => {
+                    if !known {
+                        response.extensions_mut().insert(info);
+                    }
+                    Ok(response)
                 }
-                Ok(response)
-            }
-            Err(error) => {
-                info.update(|record| record.flags |= error.flags());
-                self.stats().completed(error.status());
-                Err(error.with_info(info))
+                Err(error) => {
+                    info.update(|record| record.flags |= error.flags());
+                    // No response is made for a client that went away.
+                    if error.kind() != ErrorKind::DownstreamTermination {
+                        self.stats().completed(error.status());
+                    }
+                    Err(error.with_info(info))
+                }
             }
         }
     }
 
-    async fn answer(self: &Arc<Self>, mut request: Request<Body>, info: &RequestInfo) -> Result<Response<Body>, Error> {
+    async fn answer(
+        self: &Arc<Self>,
+        request: &mut Request<Body>,
+        info: &RequestInfo,
+    ) -> Result<Response<Body>, Error> {
         let admitted = self.admit()?;
         if !self.shared.warm_up().is_finished() {
             Box::pin(self.shared.warm_up().wait()).await;
@@ -103,10 +117,10 @@ impl DataPath {
         let grpc = attempt::is_grpc(request.headers());
         let mut attempts = Attempts::default();
         loop {
-            let picked = self.pick(&request, &attempts, info)?;
+            let picked = self.pick(request, &attempts, info)?;
             let started = attempt::begin(info, &picked);
             let (failed, lease) = match self.lease(&picked).await {
-                Ok(mut lease) => match lease.exchange(request).await {
+                Ok(mut lease) => match lease.exchange(std::mem::take(request)).await {
                     Ok(response) => {
                         attempt::succeeded(info, started, response.status());
                         self.stats().completed(response.status());
@@ -114,12 +128,12 @@ impl DataPath {
                     }
                     Err(failed) => (failed, Some(lease)),
                 },
-                Err(error) => (Failed { error, request: Some(request) }, None),
+                Err(error) => (Failed { error, request: Some(std::mem::take(request)) }, None),
             };
             drop(lease);
             attempt::failed(info, started, &picked, &failed.error);
             match attempts.after(self, &picked, failed) {
-                Next::Again(again) => request = again,
+                Next::Again(again) => *request = again,
                 Next::GiveUp(error) => return Err(error),
             }
         }

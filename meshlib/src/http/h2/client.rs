@@ -9,10 +9,11 @@ use std::{
     fmt,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -24,18 +25,24 @@ use tokio::task::AbortHandle;
 use super::{
     error,
     io::{Adapter, Flush, adapt},
-    meter::Seen,
+    limits::HeadLimits,
+    meter::Role,
     recv::RecvBody,
     replay,
+    seen::Seen,
     send::{Copy, SendBody, Sent},
 };
 use crate::{
-    base::{Error, ErrorKind, RequestInfo, Retry, info::Upload, resources::BoxIo},
-    http::{body::Body, options::Http2Options, service::Failed},
+    base::{Error, ErrorKind, RequestInfo, Retry, info::Upload, resources::BoxIo, time::Deadline},
+    http::{body::Body, headers::X_FORWARDED_PROTO, options::Http2Options, service::Failed},
 };
 
 /// The largest response head taken from a host, Envoy's 60 KiB.
 const MAX_RESPONSE_HEADERS: u32 = 60 << 10;
+/// The most response header fields, Envoy's 100.
+const MAX_RESPONSE_FIELDS: usize = 100;
+/// How long the last frames of a connection that nobody uses may take.
+const CLOSE: Duration = Duration::from_secs(1);
 /// Bytes that a stream may hold in memory beyond the host's window.
 const SEND_BUFFER: usize = 64 << 10;
 /// Streams opened before the host's SETTINGS have said how many it takes (RFC 9113, section 6.5.2, recommends 100).
@@ -46,13 +53,11 @@ const INITIAL_STREAMS: usize = 100;
 pub struct H2Client(Arc<Handle>);
 
 struct Handle {
-    /// Never contended: handles stay on their worker.
-    send: Mutex<SendRequest<Bytes>>,
+    send: SendRequest<Bytes>,
     max_streams: usize,
     state: Arc<State>,
 }
 
-#[derive(Default)]
 struct State {
     open: AtomicUsize,
     closed: AtomicBool,
@@ -64,6 +69,7 @@ pub struct H2Connection {
     h2: Connection<Adapter<BoxIo>, Bytes>,
     flush: Flush<BoxIo>,
     state: Arc<State>,
+    closing: Option<Deadline>,
 }
 
 /// Speaks HTTP/2 with prior knowledge on `io`.
@@ -72,23 +78,24 @@ pub struct H2Connection {
 ///
 /// When the connection ends before the preface is written.
 pub async fn handshake(io: BoxIo, options: &Http2Options) -> Result<(H2Client, H2Connection), Error> {
-    let (adapter, flush, seen) = adapt(io, 0);
+    let limits = HeadLimits::new(MAX_RESPONSE_HEADERS, MAX_RESPONSE_FIELDS);
+    let (adapter, flush, seen) = adapt(io, Role::Client, limits);
     let mut builder = h2::client::Builder::new();
     builder
         .initial_window_size(options.initial_stream_window_size)
         .initial_connection_window_size(options.initial_connection_window_size)
         .initial_max_send_streams(INITIAL_STREAMS)
-        .max_header_list_size(MAX_RESPONSE_HEADERS)
+        .max_header_list_size(limits.decoded())
         .max_send_buffer_size(SEND_BUFFER)
         .enable_push(false)
         // h2's own limits count over a connection's whole life; the meter's decay.
         .max_local_error_reset_streams(None)
         .data_frame_budget(options.initial_connection_window_size as usize);
     let (send, h2) = builder.handshake(adapter).await.map_err(error::upstream)?;
-    let state = Arc::new(State { seen, ..State::default() });
+    let state = Arc::new(State { open: AtomicUsize::new(0), closed: AtomicBool::new(false), seen });
     let max_streams = options.max_concurrent_streams as usize;
-    let handle = Handle { send: Mutex::new(send), max_streams, state: state.clone() };
-    Ok((H2Client(Arc::new(handle)), H2Connection { h2, flush, state }))
+    let handle = Handle { send, max_streams, state: state.clone() };
+    Ok((H2Client(Arc::new(handle)), H2Connection { h2, flush, state, closing: None }))
 }
 
 impl Future for H2Connection {
@@ -106,7 +113,18 @@ impl Future for H2Connection {
         }
         // Everything written in this turn leaves now. An error shows at the next read.
         let _ = self.flush.poll(cx);
-        Poll::Pending
+        self.poll_closing(cx)
+    }
+}
+
+impl H2Connection {
+    /// A connection that nobody can use any more ends itself, but for a host that reads nothing.
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if Arc::strong_count(&self.state) > 1 {
+            return Poll::Pending;
+        }
+        let closing = self.closing.get_or_insert_with(|| Deadline::after(CLOSE));
+        Pin::new(closing).poll(cx).map(Ok)
     }
 }
 
@@ -116,8 +134,12 @@ impl H2Client {
         if self.is_closed() {
             return 0;
         }
-        let theirs = self.0.send.lock().unwrap_or_else(PoisonError::into_inner).current_max_send_streams();
-        theirs.min(self.0.max_streams).saturating_sub(self.active_streams())
+        self.max_streams().saturating_sub(self.active_streams())
+    }
+
+    /// How many streams may be open at once: the host's limit, or ours where it is lower.
+    pub fn max_streams(&self) -> usize {
+        self.0.send.current_max_send_streams().min(self.0.max_streams)
     }
 
     /// Whether the host has said how many streams it takes. Until then [`available_streams`](Self::available_streams)
@@ -151,11 +173,13 @@ impl H2Client {
         *wire.uri_mut() = head.uri.clone();
         *wire.version_mut() = Version::HTTP_2;
         *wire.headers_mut() = head.headers.clone();
-        match self.open(wire, body.is_end_stream()) {
+        // Asked once: a body from another thread's connection may end between two looks.
+        let end = body.is_end_stream();
+        match self.open(wire, end) {
             Ok((response, stream)) => {
                 let place = Place::take(&self.0.state);
-                let upload = (!body.is_end_stream()).then(|| Pump::new(SendBody::new(stream, body)));
-                Exchange(Phase::Waiting(Waiting { response, upload, head, place: Some(place) }))
+                let upload = (!end).then(|| Pump::new(SendBody::new(stream, body)));
+                Exchange(Phase::Waiting(Waiting { response, upload, head, place }))
             }
             Err(error) => {
                 let error = error.with_retry(Retry::NotProcessed);
@@ -164,15 +188,13 @@ impl H2Client {
         }
     }
 
+    /// Opens a stream. Where resets that are not written yet still count against the host's limit, the stream waits in
+    /// `h2` for its turn: the limit holds on the wire.
+    ///
+    /// Each stream is opened through a clone of its own: a handle that is used again keeps a reference of a stream
+    /// that waits, which then is not reset when it is dropped.
     fn open(&self, request: Request<()>, end: bool) -> Result<(ResponseFuture, h2::SendStream<Bytes>), Error> {
-        let mut send = self.0.send.lock().unwrap_or_else(PoisonError::into_inner);
-        match send.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => send.send_request(request, end).map_err(error::upstream),
-            Poll::Ready(Err(error)) => Err(error::upstream(error)),
-            Poll::Pending => {
-                Err(Error::new(ErrorKind::UpstreamRefusedStream).with_detail("the host takes no more streams"))
-            }
-        }
+        self.0.send.clone().send_request(request, end).map_err(error::upstream)
     }
 }
 
@@ -191,14 +213,18 @@ impl fmt::Debug for H2Connection {
     }
 }
 
-/// HTTP/2 needs scheme and authority; a request that came by HTTP/1 has its authority in `host`.
+/// HTTP/2 needs scheme and authority; a request that came by HTTP/1 has its authority in `host`, and the scheme that
+/// the client used in `x-forwarded-proto`.
 fn complete_target(target: &mut Uri, headers: &mut http::HeaderMap) -> Result<(), Error> {
     let host = headers.remove(header::HOST);
     if target.scheme().is_some() && target.authority().is_some() {
         return Ok(());
     }
     let mut parts = std::mem::take(target).into_parts();
-    parts.scheme.get_or_insert(uri::Scheme::HTTP);
+    parts.scheme.get_or_insert_with(|| match headers.get(X_FORWARDED_PROTO) {
+        Some(proto) if proto.as_bytes().eq_ignore_ascii_case(b"https") => uri::Scheme::HTTPS,
+        _ => uri::Scheme::HTTP,
+    });
     if parts.authority.is_none() {
         parts.authority = host.as_ref().map(HeaderValue::as_bytes).and_then(|host| uri::Authority::try_from(host).ok());
     }
@@ -281,7 +307,7 @@ struct Waiting {
     response: ResponseFuture,
     upload: Option<Pump>,
     head: request::Parts,
-    place: Option<Place>,
+    place: Place,
 }
 
 impl Future for Exchange {
@@ -303,23 +329,29 @@ impl Future for Exchange {
             return Poll::Pending;
         };
         Poll::Ready(match received {
-            Ok(response) => Ok(waiting.answered(response)),
+            Ok(response) => waiting.answered(response).map_err(Failed::from),
             Err(error) => Err(waiting.failed(error::upstream(error))),
         })
     }
 }
 
 impl Waiting {
-    fn answered(self, response: Response<h2::RecvStream>) -> Response<Body> {
+    fn answered(self, response: Response<h2::RecvStream>) -> Result<Response<Body>, Error> {
         let (head, stream) = response.into_parts();
-        if stream.is_end_stream() {
-            // An upload that is still unfinished ends here: nobody waits for it.
-            return Response::from_parts(head, Body::empty());
+        let seen = &self.place.0.seen;
+        if !seen.limits().allow_head(&head.headers, None) {
+            return Err(Error::new(error::OVERSIZE).with_detail("the response's headers are too large"));
         }
+        if stream.is_end_stream() {
+            seen.take_block(|| stream.stream_id().as_u32());
+            // An upload that is still unfinished ends here: nobody waits for it.
+            return Ok(Response::from_parts(head, Body::empty()));
+        }
+        let seen = seen.clone();
         let upload = self.upload.filter(|pump| !pump.done).map(Pump::into_upload);
         let spawned = upload.and_then(|upload| hand_over(upload, self.head.extensions.get()));
         let guard: Box<dyn Any + Send> = Box::new((self.place, spawned));
-        Response::from_parts(head, Body::h2(RecvBody::response(stream, guard)))
+        Ok(Response::from_parts(head, Body::h2(RecvBody::response(stream, seen, guard))))
     }
 
     fn failed(self, error: Error) -> Failed {

@@ -9,16 +9,24 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::meter::{FrameMeter, Seen};
-use crate::base::resources::Io;
+use super::{
+    limits::HeadLimits,
+    meter::{FrameMeter, Role},
+    seen::Seen,
+};
+use crate::{base::resources::Io, net::io::close_gently};
 
 /// The most that is collected before it is written in the middle of a turn.
 const COLLECT: usize = 64 << 10;
+/// The most bytes of header blocks that are read in one turn. Decoded they may take a hundred times as much, until the
+/// tasks of their streams have looked at them; those run between turns.
+const HEADS_PER_TURN: usize = 16 << 10;
 
 /// What `h2` reads from and writes to.
 pub(super) struct Adapter<T>(Arc<Mutex<Shared<T>>>);
@@ -29,14 +37,17 @@ pub(super) struct Flush<T>(Arc<Mutex<Shared<T>>>);
 struct Shared<T> {
     io: T,
     meter: FrameMeter,
+    /// The type of an empty DATA frame, whose flags have not come.
     held: Option<u8>,
+    /// Inspected, and no room for it in the reader's buffer.
+    left: Option<u8>,
     out: BytesMut,
 }
 
-/// Puts the adapter on `io`; `preface` bytes of what is read come before the first frame.
-pub(super) fn adapt<T: Io>(io: T, preface: usize) -> (Adapter<T>, Flush<T>, Arc<Seen>) {
-    let (meter, seen) = FrameMeter::new(preface);
-    let shared = Arc::new(Mutex::new(Shared { io, meter, held: None, out: BytesMut::new() }));
+/// Puts the adapter on `io`, of which `role` is our end. The peer's heads and trailers have `limits`.
+pub(super) fn adapt<T: Io>(io: T, role: Role, limits: HeadLimits) -> (Adapter<T>, Flush<T>, Arc<Seen>) {
+    let (meter, seen) = FrameMeter::new(role, limits);
+    let shared = Arc::new(Mutex::new(Shared { io, meter, held: None, left: None, out: BytesMut::new() }));
     (Adapter(shared.clone()), Flush(shared), seen)
 }
 
@@ -46,13 +57,23 @@ fn lock<T>(shared: &Mutex<Shared<T>>) -> MutexGuard<'_, Shared<T>> {
 }
 
 impl<T: Io> Flush<T> {
-    /// Writes what was collected. Pending when the socket is full; the connection's task is woken when it is not.
+    /// Ends a turn: writes what was collected. Pending when the socket is full; the connection's task is woken when it
+    /// is not.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shared = &mut *lock(&self.0);
+        shared.meter.turn();
         if shared.out.is_empty() {
             return Poll::Ready(Ok(()));
         }
         shared.poll_drain(cx)
+    }
+
+    /// Closes the stream once nobody else holds it, so that the peer can read what was written last. What was
+    /// collected and not written by then is lost.
+    pub(super) async fn close(self, within: Duration) {
+        if let Some(shared) = Arc::into_inner(self.0) {
+            close_gently(shared.into_inner().unwrap_or_else(PoisonError::into_inner).io, within).await;
+        }
     }
 }
 
@@ -81,39 +102,78 @@ impl<T: Io> Shared<T> {
 
     fn collect(&mut self, bytes: &[u8], room: &mut usize) -> usize {
         let taken = bytes.get(..bytes.len().min(*room)).unwrap_or(bytes);
+        self.meter.sent(taken);
         self.out.extend_from_slice(taken);
         *room -= taken.len();
         taken.len()
     }
 }
 
-impl<T: Io> AsyncRead for Adapter<T> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let shared = &mut *lock(&self.0);
+impl<T: Io> Shared<T> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let begin = buf.filled().len();
         loop {
-            let held = shared.held.take_if(|_| buf.remaining() > 1);
+            if self.held.is_some() && buf.remaining() == 1 {
+                return self.poll_held(cx, buf);
+            }
+            let held = self.held.take();
             buf.put_slice(held.as_slice());
             let before = buf.filled().len();
-            let read = Pin::new(&mut shared.io).poll_read(cx, buf);
+            let read = Pin::new(&mut self.io).poll_read(cx, buf);
             let end = buf.filled().len();
             if !matches!(read, Poll::Ready(Ok(()))) || end == before {
                 // Nothing new. What was held back stays so; at the end of the stream it is of no use to anybody.
                 buf.set_filled(begin);
-                shared.held = held.or(shared.held);
+                self.held = held;
                 return read;
             }
             if held.is_some() {
-                shared.meter.rewind_one();
+                self.meter.rewind_one();
             }
             let fresh = buf.filled_mut().get_mut(begin..).unwrap_or_default();
-            let passed = begin + shared.meter.inspect(fresh);
-            shared.held = buf.filled().get(passed).copied();
+            let passed = begin + self.meter.inspect(fresh);
+            self.held = buf.filled().get(passed).copied();
             buf.set_filled(passed);
             if passed > begin {
                 return Poll::Ready(Ok(()));
             }
         }
+    }
+
+    /// The byte that was held back fills what room there is, so its flags have to be read elsewhere.
+    fn poll_held(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut flags = [0];
+        let mut read = ReadBuf::new(&mut flags);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
+        let Some(held) = self.held.filter(|_| !read.filled().is_empty()) else {
+            return Poll::Ready(Ok(()));
+        };
+        let [flags] = flags;
+        let mut both = [held, flags];
+        self.meter.rewind_one();
+        self.meter.inspect(&mut both);
+        let [kind, flags] = both;
+        (self.held, self.left) = (None, Some(flags));
+        buf.put_slice(&[kind]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: Io> AsyncRead for Adapter<T> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let shared = &mut *lock(&self.0);
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(left) = shared.left.take() {
+            buf.put_slice(&[left]);
+            return Poll::Ready(Ok(()));
+        }
+        if shared.meter.head_bytes() >= HEADS_PER_TURN {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        shared.poll_read(cx, buf)
     }
 }
 
@@ -161,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn writes_leave_together_and_the_buffer_is_given_back() {
         let (near, mut far) = tokio::io::duplex(1 << 20);
-        let (mut adapter, flush, _) = adapt(near, 0);
+        let (mut adapter, flush, _) = adapt(near, Role::Client, HeadLimits::new(60 << 10, 100));
         adapter.write_all(b"one ").await.unwrap();
         adapter.write_all(b"two").await.unwrap();
         adapter.flush().await.unwrap();
@@ -177,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_socket_pushes_back() {
         let (near, _far) = tokio::io::duplex(1024);
-        let (mut adapter, _flush, _) = adapt(near, 0);
+        let (mut adapter, _flush, _) = adapt(near, Role::Client, HeadLimits::new(60 << 10, 100));
         let accepted = futures_util::FutureExt::now_or_never(adapter.write_all(&[0; 256 << 10]));
         assert!(accepted.is_none());
         assert!(lock(&adapter.0).out.len() <= COLLECT);
@@ -186,7 +246,7 @@ mod tests {
     #[tokio::test]
     async fn a_byte_that_was_held_back_comes_out_with_the_next_ones() {
         let (near, mut far) = tokio::io::duplex(1024);
-        let (mut adapter, _flush, _) = adapt(near, 0);
+        let (mut adapter, _flush, _) = adapt(near, Role::Client, HeadLimits::new(60 << 10, 100));
         far.write_all(&[0, 0, 0, 0]).await.unwrap();
         let mut first = [0; 16];
         assert_eq!(adapter.read(&mut first).await.unwrap(), 3);
@@ -194,5 +254,40 @@ mod tests {
         let mut rest = [0; 16];
         assert_eq!(adapter.read(&mut rest).await.unwrap(), 6);
         assert_eq!(rest[..2], [0xfa, 0]);
+    }
+
+    #[tokio::test]
+    async fn bytes_keep_their_order_however_little_room_a_reader_has() {
+        // An empty DATA frame, one that ends its stream, a PING: cut everywhere, read into buffers of every size. A
+        // reader that asks for the rest of a block of memory may have room for a single byte.
+        let stream = [
+            &[0, 0, 0, 0, 0, 0, 0, 0, 1][..],
+            &[0, 0, 0, 0, 1, 0, 0, 0, 1],
+            &[0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8],
+        ]
+        .concat();
+        let mut expected = stream.clone();
+        expected[3] = 0xfa;
+        for cut in 1..stream.len() {
+            for room in 1..4 {
+                let (near, mut far) = tokio::io::duplex(1024);
+                let (mut adapter, _flush, _) = adapt(near, Role::Client, HeadLimits::new(60 << 10, 100));
+                far.write_all(&stream[..cut]).await.unwrap();
+                let mut read = Vec::new();
+                let mut buf = vec![0; room];
+                while let Some(Ok(n)) = futures_util::FutureExt::now_or_never(adapter.read(&mut buf)) {
+                    read.extend_from_slice(&buf[..n]);
+                }
+                far.write_all(&stream[cut..]).await.unwrap();
+                drop(far);
+                loop {
+                    match adapter.read(&mut buf).await.unwrap() {
+                        0 => break,
+                        n => read.extend_from_slice(&buf[..n]),
+                    }
+                }
+                assert_eq!(read, expected, "cut after {cut} bytes, room for {room}");
+            }
+        }
     }
 }

@@ -1,212 +1,259 @@
-//! Looks at the frames that a peer sends, as their bytes pass by.
+//! Looks at the frames of a connection, as their bytes pass by.
 //!
-//! The meter never buffers a payload. It follows the nine bytes of each frame header (RFC 9113, section 4.1), counts
-//! what costs us work without being a request, and turns an empty DATA frame into one of an unknown type, which
-//! receivers ignore (section 5.5).
+//! The meter never buffers a payload. It counts what costs us work without being a request, in both directions, notes
+//! what `h2` does not tell (SETTINGS, GOAWAY, the length of trailers), and turns an empty DATA frame into one of an
+//! unknown type, which receivers ignore (RFC 9113, section 5.5).
+//!
+//! What is limited is what no honest peer needs. Work pays for itself: a client may send a PING for every DATA frame
+//! it gets, as those that measure the bandwidth do, and reset as many streams as it lets us answer.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+use std::sync::Arc;
+
+use h2::Reason;
+
+use super::{
+    bucket::TokenBucket,
+    frames::{
+        CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PUSH_PROMISE, RST_STREAM, SETTINGS,
+        WINDOW_UPDATE,
     },
-    time::Duration,
+    limits::HeadLimits,
+    seen::{LONG_BLOCK, Seen},
 };
 
-use tokio::time::Instant;
-
-const HEADER: usize = 9;
-const DATA: u8 = 0x0;
-const PRIORITY: u8 = 0x2;
-const RST_STREAM: u8 = 0x3;
-const SETTINGS: u8 = 0x4;
-const PING: u8 = 0x6;
-const GOAWAY: u8 = 0x7;
-const WINDOW_UPDATE: u8 = 0x8;
-const END_STREAM: u8 = 0x1;
 /// Not assigned by any RFC, so receivers discard it.
 const IGNORED: u8 = 0xfa;
 
-/// What the meter has seen, readable by whoever drives the connection.
-#[derive(Debug, Default)]
-pub(crate) struct Seen {
-    settings: AtomicBool,
-    goaway: AtomicBool,
-    flooded: AtomicBool,
+/// The length of the client preface (RFC 9113, section 3.4).
+const PREFACE: usize = 24;
+
+/// Which end of the connection is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The peer sends requests.
+    Server,
+    /// We send requests; the peer is a host.
+    Client,
 }
 
-impl Seen {
-    /// Whether the peer's SETTINGS have come.
-    pub(crate) fn settings(&self) -> bool {
-        self.settings.load(Ordering::Relaxed)
-    }
-
-    /// Whether the peer said GOAWAY: no new stream will be served.
-    pub(crate) fn goaway(&self) -> bool {
-        self.goaway.load(Ordering::Relaxed)
-    }
-
-    /// Whether the peer sends more frames without requests than any honest one: the connection has to go.
-    pub(crate) fn flooded(&self) -> bool {
-        self.flooded.load(Ordering::Relaxed)
-    }
-}
-
-/// Allows a burst, then a rate. The clock is read only when the burst is used up; what was earned since the last time
-/// counts then, so a burst after a long calm may be twice as long.
+/// The limits of one connection.
 #[derive(Debug)]
-struct TokenBucket {
-    tokens: u32,
-    burst: u32,
-    per_second: u32,
-    refilled: Instant,
-}
-
-impl TokenBucket {
-    fn new(burst: u32, per_second: u32) -> Self {
-        Self { tokens: burst, burst, per_second, refilled: Instant::now() }
-    }
-
-    fn take(&mut self) -> bool {
-        if self.tokens == 0 {
-            let elapsed = self.refilled.elapsed();
-            let earned = elapsed.as_millis() * u128::from(self.per_second) / 1000;
-            self.tokens = u32::try_from(earned).unwrap_or(u32::MAX).min(self.burst);
-            if self.tokens > 0 {
-                self.refilled += elapsed.min(Duration::from_secs(3600));
-            }
-        }
-        let allowed = self.tokens > 0;
-        self.tokens = self.tokens.saturating_sub(1);
-        allowed
-    }
-}
-
-/// Follows the frames of one direction of a connection.
-#[derive(Debug)]
-pub(crate) struct FrameMeter {
-    seen: Arc<Seen>,
-    /// Bytes of the client preface that come before the first frame.
-    preface: usize,
-    header: [u8; HEADER],
-    header_len: usize,
-    payload: usize,
+struct Limits {
+    /// Streams that the client gives up: a burst and a rate as nghttp2 has them, and one for each answer.
     resets: TokenBucket,
+    /// Streams that we reset because the peer broke the protocol on them.
+    faults: TokenBucket,
+    /// SETTINGS: each costs a walk over all streams.
+    settings: TokenBucket,
+    /// PING, PRIORITY, unknown and empty frames: one for each DATA or HEADERS frame in either direction.
     control: TokenBucket,
-    window_updates: TokenBucket,
+    /// What costs next to nothing: WINDOW_UPDATE, DATA for a stream that we have reset. Ten for each DATA frame sent.
+    cheap: TokenBucket,
+}
+
+impl Limits {
+    fn new() -> Self {
+        Self {
+            resets: TokenBucket::new(1000, 33),
+            faults: TokenBucket::new(250, 33),
+            settings: TokenBucket::new(200, 10),
+            control: TokenBucket::new(1000, 33),
+            cheap: TokenBucket::new(100_000, 10_000),
+        }
+    }
+}
+
+/// Follows the frames of both directions of a connection.
+#[derive(Debug)]
+pub(super) struct FrameMeter {
+    seen: Arc<Seen>,
+    role: Role,
+    incoming: Frames,
+    outgoing: Frames,
+    limits: Limits,
+    /// The client's newest stream.
+    newest: u32,
+    /// Of the header block that is under way, or was last.
+    block: Block,
+    /// Bytes of header blocks since the turn began.
+    head_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Block {
+    stream: u32,
+    length: usize,
+    trailers: bool,
+    open: bool,
 }
 
 impl FrameMeter {
-    /// A meter of frames that follow `preface` other bytes.
-    pub(crate) fn new(preface: usize) -> (Self, Arc<Seen>) {
-        let seen = Arc::new(Seen::default());
+    /// A meter of a connection that has just been made.
+    pub(super) fn new(role: Role, limits: HeadLimits) -> (Self, Arc<Seen>) {
+        let seen = Arc::new(Seen::new(limits));
+        let (incoming, outgoing) = if role == Role::Server { (PREFACE, 0) } else { (0, PREFACE) };
         let meter = Self {
             seen: seen.clone(),
-            preface,
-            header: [0; HEADER],
-            header_len: 0,
-            payload: 0,
-            // The figures of nghttp2, which Envoy uses: a burst of 1000 resets, then 33 a second.
-            resets: TokenBucket::new(1000, 33),
-            control: TokenBucket::new(1000, 33),
-            window_updates: TokenBucket::new(100_000, 50_000),
+            role,
+            incoming: Frames::after(incoming),
+            outgoing: Frames::after(outgoing),
+            limits: Limits::new(),
+            newest: 0,
+            block: Block::default(),
+            head_bytes: 0,
         };
         (meter, seen)
     }
 
-    /// Looks at the next bytes. Answers how many of them, all but the last one at most, may be passed on now: the type
-    /// of an empty DATA frame waits for its flags.
-    pub(crate) fn inspect(&mut self, bytes: &mut [u8]) -> usize {
-        let mut at = self.skip(bytes.len());
-        while at < bytes.len() {
-            if let (Some(slot), Some(byte)) = (self.header.get_mut(self.header_len), bytes.get(at)) {
-                *slot = *byte;
-            }
-            self.header_len += 1;
+    /// Looks at the next bytes from the peer. Answers how many of them, all but the last one at most, may be passed on
+    /// now: the type of an empty DATA frame waits for its flags.
+    pub(super) fn inspect(&mut self, bytes: &mut [u8]) -> usize {
+        let mut at = self.incoming.skip(bytes.len());
+        while let Some(byte) = bytes.get(at).copied() {
+            let complete = self.incoming.push(byte);
             at += 1;
-            match self.header_len {
-                5 if self.is_empty_data() => self.hide(bytes, at),
-                HEADER => {
-                    self.count();
-                    self.header_len = 0;
-                    self.payload = self.length();
-                    at += self.skip(bytes.len() - at);
-                }
-                _ => {}
+            if self.incoming.len() == 5 && self.is_empty_data() {
+                self.hide(bytes, at);
+            }
+            if complete {
+                self.received();
+                self.incoming.payload();
+                at += self.incoming.skip(bytes.len() - at);
             }
         }
-        let type_without_flags = self.header_len == 4 && self.length() == 0 && self.kind() == DATA;
+        self.seen.note_head(self.block.open || self.is_in_head());
+        let type_without_flags =
+            self.incoming.len() == 4 && self.incoming.length() == 0 && self.incoming.kind() == DATA;
         bytes.len() - usize::from(type_without_flags)
     }
 
     /// The byte that [`inspect`](Self::inspect) kept back is about to be inspected again.
-    pub(crate) fn rewind_one(&mut self) {
-        self.header_len = self.header_len.saturating_sub(1);
+    pub(super) fn rewind_one(&mut self) {
+        self.incoming.rewind_one();
     }
 
-    fn skip(&mut self, available: usize) -> usize {
-        let preface = self.preface.min(available);
-        self.preface -= preface;
-        let payload = self.payload.min(available - preface);
-        self.payload -= payload;
-        preface + payload
+    /// Looks at bytes that go to the peer.
+    pub(super) fn sent(&mut self, bytes: &[u8]) {
+        let (limits, role, seen) = (&mut self.limits, self.role, &self.seen);
+        self.outgoing.follow(bytes, |frame| match frame.kind() {
+            DATA => {
+                limits.control.earn(1);
+                limits.cheap.earn(10);
+            }
+            HEADERS => {
+                limits.control.earn(1);
+                limits.resets.earn(1);
+            }
+            RST_STREAM if role == Role::Server && !allowed(limits, frame.reason()) => seen.note_flood(),
+            _ => {}
+        });
     }
 
-    fn length(&self) -> usize {
-        let [high, middle, low, ..] = self.header;
-        usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low)
+    /// Bytes of header blocks that have come since the last call.
+    pub(super) fn head_bytes(&self) -> usize {
+        self.head_bytes
     }
 
-    fn kind(&self) -> u8 {
-        let [_, _, _, kind, ..] = self.header;
-        kind
+    /// Begins a turn of the connection.
+    pub(super) fn turn(&mut self) {
+        self.head_bytes = 0;
     }
 
-    fn flags(&self) -> u8 {
-        let [_, _, _, _, flags, ..] = self.header;
-        flags
+    fn is_in_head(&self) -> bool {
+        matches!(self.incoming.kind(), HEADERS | CONTINUATION) && self.incoming.is_in_payload()
     }
 
     fn is_empty_data(&self) -> bool {
-        self.length() == 0 && self.kind() == DATA && self.flags() & END_STREAM == 0
+        self.incoming.length() == 0 && self.incoming.kind() == DATA && !self.incoming.has(END_STREAM)
     }
 
     /// `at` is behind the flags, so the type is two bytes back.
     fn hide(&mut self, bytes: &mut [u8], at: usize) {
         if let Some(kind) = at.checked_sub(2).and_then(|kind| bytes.get_mut(kind)) {
             *kind = IGNORED;
-            self.header[3] = IGNORED;
+            self.incoming.set_kind(IGNORED);
         }
     }
 
-    fn count(&mut self) {
-        let allowed = match self.kind() {
-            RST_STREAM => self.resets.take(),
-            SETTINGS => {
-                self.seen.settings.store(true, Ordering::Relaxed);
-                self.control.take()
-            }
-            PRIORITY | PING | IGNORED => self.control.take(),
-            WINDOW_UPDATE => self.window_updates.take(),
-            GOAWAY => {
-                self.seen.goaway.store(true, Ordering::Relaxed);
+    fn received(&mut self) {
+        let limits = &mut self.limits;
+        let allowed = match self.incoming.kind() {
+            DATA => {
+                limits.control.earn(1);
                 true
             }
-            _ => true,
+            HEADERS | CONTINUATION | PUSH_PROMISE => {
+                self.received_head();
+                true
+            }
+            RST_STREAM if self.role == Role::Server => limits.resets.take(),
+            SETTINGS => {
+                self.seen.note_settings();
+                limits.settings.take()
+            }
+            GOAWAY => {
+                self.seen.note_goaway();
+                limits.control.take()
+            }
+            RST_STREAM | WINDOW_UPDATE => limits.cheap.take(),
+            _ => limits.control.take(),
         };
         if !allowed {
-            self.seen.flooded.store(true, Ordering::Relaxed);
+            self.seen.note_flood();
         }
+    }
+
+    fn received_head(&mut self) {
+        let (frame, block) = (&self.incoming, &mut self.block);
+        self.head_bytes += frame.length();
+        if frame.kind() == HEADERS {
+            self.limits.control.earn(1);
+            // A request's own head is bounded by h2, as is a response's.
+            let trailers = frame.has(END_STREAM) && (self.role == Role::Client || frame.stream() <= self.newest);
+            self.newest = self.newest.max(frame.stream());
+            *block = Block { stream: frame.stream(), trailers, ..Block::default() };
+        }
+        block.length += frame.length();
+        block.open = !frame.has(END_HEADERS);
+        if !block.open && block.trailers && block.length > LONG_BLOCK {
+            self.seen.note_long_block(block.stream, block.length);
+        }
+    }
+}
+
+/// Whether a client may cause one more reset of this kind.
+fn allowed(limits: &mut Limits, reason: u32) -> bool {
+    match Reason::from(reason) {
+        // It has begun work that we now throw away.
+        Reason::PROTOCOL_ERROR | Reason::FLOW_CONTROL_ERROR => limits.faults.take(),
+        // It could not know better: more streams than we take, DATA that was under way.
+        Reason::REFUSED_STREAM | Reason::STREAM_CLOSED => limits.cheap.take(),
+        // Our own decision.
+        _ => true,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
+    const PING: u8 = 0x6;
+
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
-        let mut frame = vec![0, 0, payload.len() as u8, kind, flags, 0, 0, 0, 1];
-        frame.extend_from_slice(payload);
-        frame
+        on(1, kind, flags, payload)
+    }
+
+    fn on(stream: u32, kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let length = payload.len() as u32;
+        [&length.to_be_bytes()[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    }
+
+    fn server() -> (FrameMeter, Arc<Seen>) {
+        let (mut meter, seen) = FrameMeter::new(Role::Server, HeadLimits::new(60 << 10, 100));
+        assert_eq!(meter.inspect(&mut [0; PREFACE]), PREFACE);
+        (meter, seen)
     }
 
     /// Feeds `bytes` in chunks of `size` the way the adapter does, and returns what comes out.
@@ -233,30 +280,107 @@ mod tests {
             [frame(IGNORED, 0, b""), frame(DATA, 0, b"hello"), frame(DATA, END_STREAM, b""), frame(PING, 0, &[0; 8])]
                 .concat();
         for size in 1..=stream.len() {
-            let (mut meter, _) = FrameMeter::new(0);
+            let (mut meter, _) = FrameMeter::new(Role::Client, HeadLimits::new(60 << 10, 100));
             assert_eq!(feed(&mut meter, &stream, size), expected, "chunks of {size}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn floods_are_seen_and_a_slow_trickle_is_not() {
-        let (mut meter, seen) = FrameMeter::new(24);
-        meter.inspect(&mut [0; 24]);
-        for _ in 0..1000 {
+        for (kind, payload, burst) in [(PING, 8, 1000), (RST_STREAM, 4, 1000), (SETTINGS, 0, 200), (0x2a, 0, 1000)] {
+            let (mut meter, seen) = server();
+            let frame = frame(kind, 0, &vec![0; payload]);
+            for _ in 0..burst {
+                meter.inspect(&mut frame.clone());
+            }
+            assert!(!seen.flooded(), "{kind}: a burst");
+            for _ in 0..300 {
+                tokio::time::advance(Duration::from_millis(100)).await;
+                meter.inspect(&mut frame.clone());
+            }
+            assert!(!seen.flooded(), "{kind}: a trickle");
+            for _ in 0..2 * burst {
+                meter.inspect(&mut frame.clone());
+            }
+            assert!(seen.flooded(), "{kind}: a flood");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_measures_the_bandwidth_may_ping_for_each_frame_it_gets() {
+        let (mut meter, seen) = server();
+        for _ in 0..100_000 {
+            meter.sent(&frame(DATA, 0, b"hello"));
             meter.inspect(&mut frame(PING, 0, &[0; 8]));
+            meter.inspect(&mut frame(WINDOW_UPDATE, 0, &[0, 0, 0, 1]));
         }
         assert!(!seen.flooded());
-        for _ in 0..300 {
-            tokio::time::advance(Duration::from_millis(100)).await;
-            meter.inspect(&mut frame(PING, 0, &[0; 8]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_may_give_up_the_streams_that_were_answered() {
+        let (mut meter, seen) = server();
+        for _ in 0..100_000 {
+            meter.sent(&frame(HEADERS, END_HEADERS, b"hello"));
+            meter.inspect(&mut frame(RST_STREAM, 0, &[0, 0, 0, 8]));
         }
         assert!(!seen.flooded());
-        for _ in 0..2001 {
-            meter.inspect(&mut frame(RST_STREAM, 0, &[0; 4]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_may_reset_what_we_sent() {
+        let (mut meter, seen) = FrameMeter::new(Role::Client, HeadLimits::new(60 << 10, 100));
+        for _ in 0..10_000 {
+            meter.inspect(&mut frame(RST_STREAM, 0, &[0, 0, 0, 0]));
         }
-        assert!(seen.flooded());
-        assert!(!seen.goaway());
-        meter.inspect(&mut frame(GOAWAY, 0, &[0; 8]));
-        assert!(seen.goaway());
+        assert!(!seen.flooded());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_that_break_the_protocol_end_the_connection_and_refused_ones_do_not() {
+        for (reason, flood) in [
+            (Reason::PROTOCOL_ERROR, true),
+            (Reason::FLOW_CONTROL_ERROR, true),
+            (Reason::REFUSED_STREAM, false),
+            (Reason::NO_ERROR, false),
+            (Reason::CANCEL, false),
+        ] {
+            let (mut meter, seen) = server();
+            let reset = frame(RST_STREAM, 0, &u32::from(reason).to_be_bytes());
+            // However the writes are cut.
+            for piece in reset.repeat(2000).chunks(7) {
+                meter.sent(piece);
+            }
+            assert_eq!(seen.flooded(), flood, "{reason:?}");
+        }
+        let (mut meter, _) = FrameMeter::new(Role::Client, HeadLimits::new(60 << 10, 100));
+        meter.sent(&[0; PREFACE]);
+        meter.sent(&frame(RST_STREAM, 0, &[0, 0, 0, 1]).repeat(2000));
+    }
+
+    #[tokio::test]
+    async fn the_length_of_long_trailers_is_remembered_until_their_stream_asks() {
+        let (mut meter, seen) = server();
+        let long = vec![0; 20_000];
+        // Requests without a body, however long their heads.
+        meter.inspect(&mut on(1, HEADERS, END_STREAM | END_HEADERS, &long));
+        assert_eq!(seen.take_block(|| 1), LONG_BLOCK);
+        meter.inspect(&mut on(3, HEADERS, END_HEADERS, &[0]));
+        meter.inspect(&mut on(3, HEADERS, END_STREAM, &long));
+        assert!(seen.is_reading_head());
+        meter.inspect(&mut on(3, CONTINUATION, END_HEADERS, &long));
+        assert!(!seen.is_reading_head());
+        assert_eq!(seen.take_block(|| 5), LONG_BLOCK);
+        assert_eq!(seen.take_block(|| 3), 40_000);
+        assert_eq!(seen.take_block(|| 3), LONG_BLOCK);
+    }
+
+    #[tokio::test]
+    async fn trailers_that_there_is_no_room_to_remember_count_for_all() {
+        let (mut meter, seen) = FrameMeter::new(Role::Client, HeadLimits::new(60 << 10, 100));
+        for stream in 0..100 {
+            meter.inspect(&mut on(2 * stream + 1, HEADERS, END_STREAM | END_HEADERS, &[0; 30_000]));
+        }
+        assert!((0..100).all(|stream| seen.take_block(|| 2 * stream + 1) == 30_000));
     }
 }

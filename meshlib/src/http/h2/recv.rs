@@ -3,21 +3,25 @@
 use std::{
     any::Any,
     fmt,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use h2::RecvStream;
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
-use crate::base::{Error, RequestInfo};
+use super::{error, meter::Role, seen::Seen};
+use crate::base::{Error, ErrorKind, RequestInfo};
 
 /// DATA frames and trailers of a stream. A frame's window is given back when the next one is asked for, which is when
 /// whoever reads has passed the first on: so a reader that stands still stops the sender within the window.
 pub(crate) struct RecvBody {
     stream: RecvStream,
     unreleased: usize,
-    error: fn(h2::Error) -> Error,
+    role: Role,
+    seen: Arc<Seen>,
     received: Option<RequestInfo>,
     ended: bool,
     /// Held until the body is done: the stream's place in its connection, an upload to stop.
@@ -26,20 +30,13 @@ pub(crate) struct RecvBody {
 
 impl RecvBody {
     /// A request's body; its bytes are counted into `info`.
-    pub(super) fn request(stream: RecvStream, info: RequestInfo) -> Self {
-        Self {
-            stream,
-            unreleased: 0,
-            error: super::error::downstream,
-            received: Some(info),
-            ended: false,
-            _guard: None,
-        }
+    pub(super) fn request(stream: RecvStream, seen: Arc<Seen>, info: RequestInfo) -> Self {
+        Self { stream, unreleased: 0, role: Role::Server, seen, received: Some(info), ended: false, _guard: None }
     }
 
     /// A response's body, which keeps `guard` until it is done.
-    pub(super) fn response(stream: RecvStream, guard: Box<dyn Any + Send>) -> Self {
-        Self { stream, unreleased: 0, error: super::error::upstream, received: None, ended: false, _guard: Some(guard) }
+    pub(super) fn response(stream: RecvStream, seen: Arc<Seen>, guard: Box<dyn Any + Send>) -> Self {
+        Self { stream, unreleased: 0, role: Role::Client, seen, received: None, ended: false, _guard: Some(guard) }
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
@@ -59,13 +56,37 @@ impl RecvBody {
         }
         let trailers = ready!(self.stream.poll_trailers(cx));
         self.ended = true;
-        Poll::Ready(trailers.map_err(self.error).transpose().map(|trailers| trailers.map(Frame::trailers)))
+        Poll::Ready(match trailers {
+            Ok(Some(trailers)) => Some(self.trailers(trailers)),
+            Ok(None) => None,
+            Err(error) => Some(Err(self.error(error))),
+        })
+    }
+
+    /// Trailers that are not whole say something else than they were meant to: a call without its status.
+    fn trailers(&self, trailers: HeaderMap) -> Result<Frame<Bytes>, Error> {
+        let block = self.seen.take_block(|| self.stream.stream_id().as_u32());
+        if self.seen.limits().allow_trailers(&trailers, block) {
+            return Ok(Frame::trailers(trailers));
+        }
+        let kind = match self.role {
+            Role::Server => ErrorKind::HeadersTooLarge,
+            Role::Client => error::OVERSIZE,
+        };
+        Err(Error::new(kind).with_detail("the trailers are too large"))
+    }
+
+    fn error(&self, error: h2::Error) -> Error {
+        match self.role {
+            Role::Server => error::downstream(error),
+            Role::Client => error::upstream(error),
+        }
     }
 
     fn data(&mut self, data: Result<Bytes, h2::Error>) -> Result<Frame<Bytes>, Error> {
         let data = data.map_err(|error| {
             self.ended = true;
-            (self.error)(error)
+            self.error(error)
         })?;
         self.unreleased = data.len();
         if let Some(info) = &self.received {
@@ -80,6 +101,15 @@ impl RecvBody {
 
     pub(crate) fn size_hint(&self) -> SizeHint {
         if self.is_end_stream() { SizeHint::with_exact(0) } else { SizeHint::default() }
+    }
+}
+
+impl Drop for RecvBody {
+    fn drop(&mut self) {
+        // Trailers that nobody asked for.
+        if self.seen.is_remembering() && !self.ended {
+            self.seen.take_block(|| self.stream.stream_id().as_u32());
+        }
     }
 }
 

@@ -12,28 +12,35 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, Stream};
 use h2::{Reason, server::Connection};
 
 use super::{
     io::{Adapter, Flush, adapt},
-    meter::Seen,
+    limits::HeadLimits,
+    meter::Role,
+    seen::Seen,
     stream::Streams,
 };
 use crate::{
     base::{
         ConnectionInfo, Drain, DrainPhase,
-        resources::Io,
+        resources::{BoxFuture, Io},
         time::{Deadline, IdleTimer},
     },
-    http::{handler::Handler, options::ServerOptions},
+    http::{handler::Handler, options::ServerOptions, serve::GRACE},
 };
 
-/// The length of the client preface (RFC 9113, section 3.4).
-const PREFACE: usize = 24;
 /// How long a client may take to answer the PING of a graceful shutdown, Envoy's `drain_timeout`.
 const SHUTDOWN_PING: Duration = Duration::from_secs(5);
+/// How long a connection that we close may still read what we said last (Envoy's `delayed_close_timeout`).
+const DELAYED_CLOSE: Duration = Duration::from_secs(1);
 /// Bytes that a stream may hold in memory beyond the client's window.
 const SEND_BUFFER: usize = 64 << 10;
+/// Streams that a client may give up before they were looked at, all in one turn. The meter limits how often.
+const PENDING_RESETS: usize = 1000;
+/// Streams that we reset and whose late frames are ignored in silence.
+const REMEMBERED_RESETS: usize = 256;
 
 /// Serves `io` until the client, the drain or idleness ends it.
 pub async fn serve<T: Io, H: Handler>(
@@ -43,62 +50,93 @@ pub async fn serve<T: Io, H: Handler>(
     options: &ServerOptions,
     drain: Drain,
 ) {
-    let (adapter, flush, seen) = adapt(io, PREFACE);
-    let mut handshake = std::pin::pin!(builder(options).handshake::<_, Bytes>(adapter));
+    let limits = HeadLimits::new(options.max_request_headers_bytes, options.max_request_headers_count);
+    let (adapter, flush, seen) = adapt(io, Role::Server, limits);
+    let mut handshake = std::pin::pin!(builder(options, &limits).handshake::<_, Bytes>(adapter));
     let handshake = std::future::poll_fn(|cx| {
         let handshake = handshake.as_mut().poll(cx);
         // An error of the socket shows in the handshake as well.
         let _ = flush.poll(cx);
         handshake
     });
-    let Ok(Ok(h2)) = tokio::time::timeout(options.request_headers_timeout, handshake).await else { return };
+    let Some(Ok(h2)) = in_time(options.request_headers_timeout, handshake).await else { return };
     let streams = Streams {
         handler,
         connection,
-        max_headers: options.max_request_headers_count,
+        seen: seen.clone(),
         idle_timeout: options.stream_idle_timeout,
+        _hold: drain.hold(),
     };
     let mut driver = Driver {
         h2,
         flush,
         seen,
         streams: Arc::new(streams),
-        idle: (!options.idle_timeout.is_zero()).then(|| IdleTimer::new(options.idle_timeout)),
+        idle: enabled(options.idle_timeout).map(IdleTimer::new),
+        head_timeout: enabled(options.request_headers_timeout),
+        head: None,
         busy: false,
+        begun: false,
         shutdown: Shutdown::Serving,
-        draining: reached(&drain, DrainPhase::Draining),
-        stopped: reached(&drain, DrainPhase::Stopped),
+        phases: phases(&drain),
     };
     std::future::poll_fn(|cx| driver.poll(cx)).await;
+    let Driver { h2, flush, .. } = driver;
+    drop(h2);
+    flush.close(DELAYED_CLOSE).await;
 }
 
-fn builder(options: &ServerOptions) -> h2::server::Builder {
+/// Zero disables a time.
+fn enabled(time: Duration) -> Option<Duration> {
+    (!time.is_zero()).then_some(time)
+}
+
+async fn in_time<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    match enabled(limit) {
+        Some(limit) => tokio::time::timeout(limit, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+fn builder(options: &ServerOptions, limits: &HeadLimits) -> h2::server::Builder {
     let mut builder = h2::server::Builder::new();
     builder
         .initial_window_size(options.http2.initial_stream_window_size)
         .initial_connection_window_size(options.http2.initial_connection_window_size)
         .max_concurrent_streams(options.http2.max_concurrent_streams)
-        .max_header_list_size(options.max_request_headers_bytes)
+        .max_header_list_size(limits.decoded())
         .max_send_buffer_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_concurrent_reset_streams(REMEMBERED_RESETS)
         // h2's own limits count over a connection's whole life; the meter's decay.
         .max_local_error_reset_streams(None)
         .data_frame_budget(options.http2.initial_connection_window_size as usize);
     builder
 }
 
-type Reached = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Each is polled only when its phase has come, not with the connection: all connections share what is behind it.
+type Phases = FuturesUnordered<BoxFuture<DrainPhase>>;
 
-fn reached(drain: &Drain, phase: DrainPhase) -> Reached {
-    let drain = drain.clone();
-    Box::pin(async move { drain.reached(phase).await })
+fn phases(drain: &Drain) -> Phases {
+    let phases = [DrainPhase::Draining, DrainPhase::Stopped].map(|phase| {
+        let drain = drain.clone();
+        Box::pin(async move {
+            drain.reached(phase).await;
+            phase
+        }) as BoxFuture<DrainPhase>
+    });
+    phases.into_iter().collect()
 }
 
 enum Shutdown {
     Serving,
+    /// The drain has begun. The client is told once its first stream is there, or when it had the time for it: GOAWAY
+    /// before would refuse what it has not sent yet.
+    Late(Deadline),
     /// The first GOAWAY and the PING are out; the client has until the deadline to answer.
     Graceful(Deadline),
-    /// The connection closes whatever the client does.
-    Abrupt,
+    /// The connection closes whatever the client does: at the deadline even if it reads nothing.
+    Abrupt(Deadline),
 }
 
 struct Driver<T: Io, H> {
@@ -107,35 +145,76 @@ struct Driver<T: Io, H> {
     seen: Arc<Seen>,
     streams: Arc<Streams<H>>,
     idle: Option<IdleTimer>,
+    head_timeout: Option<Duration>,
+    /// When the header block under way has to be complete.
+    head: Option<Deadline>,
     busy: bool,
+    /// There was a stream.
+    begun: bool,
     shutdown: Shutdown,
-    draining: Reached,
-    stopped: Reached,
+    phases: Phases,
 }
 
 impl<T: Io, H: Handler> Driver<T, H> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_shutdown(cx);
+        self.poll_phases(cx);
         while let Poll::Ready(accepted) = self.h2.poll_accept(cx) {
             let Some(Ok((request, respond))) = accepted else { return Poll::Ready(()) };
             tokio::spawn(self.streams.clone().run(request, respond));
+            self.begun = true;
         }
-        if self.seen.flooded() && !matches!(self.shutdown, Shutdown::Abrupt) {
+        if self.seen.flooded() {
             self.abrupt(Reason::ENHANCE_YOUR_CALM, cx);
         }
+        self.poll_head(cx);
         self.poll_idle(cx);
         // Everything written in this turn leaves now. An error shows at the next read.
         let _ = self.flush.poll(cx);
-        Poll::Pending
+        self.poll_shutdown(cx)
     }
 
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) {
-        if matches!(self.shutdown, Shutdown::Serving) && self.draining.as_mut().poll(cx).is_ready() {
-            self.graceful();
+    fn poll_phases(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(phase)) = Pin::new(&mut self.phases).poll_next(cx) {
+            match phase {
+                DrainPhase::Stopped => self.abrupt(Reason::NO_ERROR, cx),
+                _ if self.begun => self.graceful(),
+                _ if matches!(self.shutdown, Shutdown::Serving) => {
+                    self.shutdown = Shutdown::Late(Deadline::after(GRACE));
+                }
+                _ => {}
+            }
         }
-        let Shutdown::Graceful(deadline) = &mut self.shutdown else { return };
-        let unanswered = Pin::new(deadline).poll(cx).is_ready() && !self.h2.has_streams();
-        if unanswered || self.stopped.as_mut().poll(cx).is_ready() {
+    }
+
+    /// After the streams have been looked at, whose ends nobody else tells us.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.shutdown {
+            Shutdown::Serving => Poll::Pending,
+            Shutdown::Late(grace) => {
+                if self.begun || Pin::new(grace).poll(cx).is_ready() {
+                    self.graceful();
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+            Shutdown::Graceful(deadline) => {
+                if Pin::new(deadline).poll(cx).is_ready() && !self.h2.has_streams() {
+                    self.abrupt(Reason::NO_ERROR, cx);
+                }
+                Poll::Pending
+            }
+            Shutdown::Abrupt(deadline) => Pin::new(deadline).poll(cx),
+        }
+    }
+
+    /// While a header block is under way nothing else can come, for any stream.
+    fn poll_head(&mut self, cx: &mut Context<'_>) {
+        let Some(timeout) = self.head_timeout.filter(|_| self.seen.is_reading_head()) else {
+            self.head = None;
+            return;
+        };
+        let deadline = self.head.get_or_insert_with(|| Deadline::after(timeout));
+        if Pin::new(deadline).poll(cx).is_ready() {
             self.abrupt(Reason::NO_ERROR, cx);
         }
     }
@@ -161,13 +240,17 @@ impl<T: Io, H: Handler> Driver<T, H> {
     }
 
     fn graceful(&mut self) {
-        self.h2.graceful_shutdown();
-        self.shutdown = Shutdown::Graceful(Deadline::after(SHUTDOWN_PING));
+        if matches!(self.shutdown, Shutdown::Serving | Shutdown::Late(_)) {
+            self.h2.graceful_shutdown();
+            self.shutdown = Shutdown::Graceful(Deadline::after(SHUTDOWN_PING));
+        }
     }
 
     fn abrupt(&mut self, reason: Reason, cx: &mut Context<'_>) {
-        self.h2.abrupt_shutdown(reason);
-        self.shutdown = Shutdown::Abrupt;
-        cx.waker().wake_by_ref();
+        if !matches!(self.shutdown, Shutdown::Abrupt(_)) {
+            self.h2.abrupt_shutdown(reason);
+            self.shutdown = Shutdown::Abrupt(Deadline::after(DELAYED_CLOSE));
+            cx.waker().wake_by_ref();
+        }
     }
 }

@@ -15,10 +15,11 @@ use http_body::Body as _;
 
 use super::{
     recv::RecvBody,
+    seen::Seen,
     send::{Observe, SendBody, Sent},
 };
 use crate::{
-    base::{ConnectionInfo, Error, ErrorKind, RequestInfo, ResponseFlags, time::Deadline},
+    base::{ConnectionInfo, Error, ErrorKind, RequestInfo, ResponseFlags, drain::DrainHold, time::Deadline},
     http::{body::Body, handler::Handler},
 };
 
@@ -26,8 +27,10 @@ use crate::{
 pub(super) struct Streams<H> {
     pub(super) handler: H,
     pub(super) connection: Arc<ConnectionInfo>,
-    pub(super) max_headers: usize,
+    pub(super) seen: Arc<Seen>,
     pub(super) idle_timeout: Duration,
+    /// A drain waits for the streams too: their records come a moment after the connection's end.
+    pub(super) _hold: DrainHold,
 }
 
 impl<H: Handler> Streams<H> {
@@ -54,19 +57,23 @@ impl<H: Handler> Streams<H> {
     ) -> Option<Response<Body>> {
         let (head, stream) = request.into_parts();
         // Every cookie crumb is a field of its own here (RFC 9113, section 8.2.3).
-        if head.headers.len() > self.max_headers {
+        if !self.seen.limits().allow_head(&head.headers, Some(&head.uri)) {
             return Some(self.handler.refuse(Some(&head), Error::new(ErrorKind::HeadersTooLarge), info));
         }
-        let body = match stream.is_end_stream() {
-            true => Body::empty(),
-            false => Body::h2(RecvBody::request(stream, info.clone())),
+        let body = if stream.is_end_stream() {
+            info.note_request_end();
+            Body::empty()
+        } else {
+            Body::h2(RecvBody::request(stream, self.seen.clone(), info.clone()))
         };
         tokio::select! {
             biased;
-            response = self.handler.call(Request::from_parts(head, body), info.clone()) => Some(response),
+            // First, so that a stream that was given up before its turn came makes no work anywhere.
             _ = poll_fn(|cx| respond.poll_reset(cx)) => None,
-            () = poll_fn(|cx| idle.poll(cx)) => {
-                Some(self.handler.refuse(None, Error::new(ErrorKind::StreamIdleTimeout), info))
+            response = self.handler.call(Request::from_parts(head, body), info.clone()) => Some(response),
+            uploading = idle.request(info) => {
+                let kind = if uploading { ErrorKind::RequestIdleTimeout } else { ErrorKind::StreamIdleTimeout };
+                Some(self.handler.refuse(None, Error::new(kind), info))
             }
         }
     }
@@ -112,6 +119,8 @@ impl Drop for Finish<'_> {
         if !self.complete {
             self.info.update(|record| record.flags |= ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
         }
+        // One that nobody took, because the response needed no sending. It holds the record that holds it.
+        drop(self.info.take_upload());
         self.info.finish();
     }
 }
@@ -151,6 +160,13 @@ impl StreamIdle {
         let period = timeout / SAMPLES;
         let deadline = (!timeout.is_zero()).then(|| Deadline::at(info.started() + period));
         Self { info, period, seen: (0, 0), still: 0, deadline }
+    }
+
+    /// Waits until the stream is found idle; answers whether the request was still on its way then.
+    async fn request(&mut self, info: &RequestInfo) -> bool {
+        poll_fn(|cx| self.poll(cx)).await;
+        // Now: a request that is dropped has ended.
+        info.request_end().is_none()
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -1,12 +1,21 @@
 //! What the scenarios share.
 
-use std::time::{Duration, Instant};
+pub(crate) mod app;
+pub(crate) mod file;
+pub(crate) mod h1;
+pub(crate) mod h2;
+pub(crate) mod log;
+pub(crate) mod proxy;
+pub(crate) mod tls;
+
+use std::time::Duration;
 
 use meshlib::base::Stats;
 use meshlib_examples::{
     client::EchoClient,
     mesh::{Deployment, Options},
 };
+use tokio::time::Instant;
 
 /// How long something that has to happen may take on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,16 +30,24 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Waits for `future`, but not for ever.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("it did not happen within {PATIENCE:?}: {what}"),
+    }
+}
+
 /// A deployment with a client.
 pub(crate) async fn mesh(options: Options) -> (Deployment, EchoClient) {
-    let deployment = Deployment::start(options).await.expect("the deployment starts");
+    let deployment = within("the deployment starts", Deployment::start(options)).await.expect("the deployment starts");
     let client = EchoClient::connect(&deployment.url()).await.expect("the edge takes connections");
     (deployment, client)
 }
 
 /// The pod that answers one call.
 pub(crate) async fn answered_by(client: &EchoClient) -> String {
-    let reply = client.echo("hello").await.expect("an answer");
+    let reply = within("an answer", client.echo("hello")).await.expect("an answer");
     assert_eq!(reply.content, "hello");
     reply.hostname().expect("a host name").to_owned()
 }

@@ -1,0 +1,109 @@
+//! Hosts that fail, and what is tried again.
+
+use std::sync::{Mutex, atomic::Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use super::*;
+
+#[tokio::test]
+async fn a_failed_connect_is_the_answer_of_an_envoy_file() {
+    let f = fixture(config(false), 3, |_| Peer::Refuse);
+    let response = f.service.clone().oneshot(request("/")).await;
+    let record = record(&response);
+    assert_eq!((record.attempts.len(), record.flags.to_string()), (1, "UF".into()));
+    assert_eq!(record.attempts[0].error, Some(ErrorKind::ConnectFailure));
+    let error = response.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::ConnectFailure, StatusCode::SERVICE_UNAVAILABLE));
+    assert_eq!(f.world.connects(), 1);
+    assert_at_rest(&f);
+}
+
+#[tokio::test]
+async fn a_failed_connect_moves_on_where_the_cluster_says_so() {
+    let mut config = config(false);
+    config.connect_failover = true;
+    for down in 0..4_u8 {
+        let f = fixture(config.clone(), 3, Server::http1);
+        (1..=down.min(3)).for_each(|last| f.world.set(address(last), Peer::Refuse));
+        for _ in 0..3 {
+            let response = f.service.clone().oneshot(request("/")).await;
+            let mut tried: Vec<_> = record(&response).attempts.iter().map(|attempt| attempt.host).collect();
+            assert_eq!(response.is_ok(), down < 3, "{down} of 3 down");
+            let attempts = tried.len();
+            tried.sort();
+            tried.dedup();
+            assert_eq!(tried.len(), attempts, "each host once");
+            assert!(down < 3 || attempts == 3);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_died_unnoticed_is_replaced_unasked() {
+    let ends: Arc<Mutex<Vec<DuplexStream>>> = Arc::default();
+    let held = ends.clone();
+    let f = fixture(config(false), 1, move |_| {
+        let held = held.clone();
+        Peer::Serve(Arc::new(move |io| held.lock().unwrap().push(io)))
+    });
+    let first = spawn(&f.service, "/");
+    settle().await;
+    let mut end = ends.lock().unwrap().pop().unwrap();
+    end.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    assert_eq!(first.await.unwrap().unwrap(), StatusCode::NO_CONTENT);
+
+    f.world.set(address(1), f.server.http1());
+    // The pool's side has had no turn to see the end before the request is handed over.
+    drop(end);
+    let response = f.service.clone().oneshot(request("/")).await;
+    let errors: Vec<_> = record(&response).attempts.iter().map(|attempt| attempt.error).collect();
+    assert_eq!(errors, [Some(ErrorKind::UpstreamConnectionTermination), None]);
+    assert_eq!(read(response).await.unwrap(), StatusCode::OK);
+    assert_eq!(counter(&f.stats, "upstream_rq_retry"), 1);
+    assert_eq!(f.world.connects(), 2);
+    assert_at_rest(&f);
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_sent_again_unasked() {
+    let f = fixture(config(true), 1, |server| server.http2(10));
+    let response = f.service.clone().oneshot(request("/refuse")).await;
+    let record = record(&response);
+    let errors: Vec<_> = record.attempts.iter().map(|attempt| attempt.error).collect();
+    assert_eq!(errors, [Some(ErrorKind::UpstreamRefusedStream), None]);
+    assert_eq!(read(response).await.unwrap(), StatusCode::OK);
+    assert_eq!(counter(&f.stats, "upstream_rq_retry"), 1);
+    assert_at_rest(&f);
+}
+
+#[tokio::test]
+async fn without_a_retry_to_spare_the_refusal_is_the_answer() {
+    let mut config = config(true);
+    config.circuit_breakers.max_retries = 0;
+    let f = fixture(config, 1, |server| server.http2(10));
+    let error = f.service.clone().oneshot(request("/refuse")).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::UpstreamRefusedStream, Retry::NotProcessed));
+    assert_eq!(counter(&f.stats, "upstream_rq_retry_overflow"), 1);
+    assert_at_rest(&f);
+}
+
+#[tokio::test]
+async fn a_response_that_breaks_off_is_flagged() {
+    let f = fixture(config(false), 1, |_| {
+        Peer::Serve(Arc::new(|mut io| {
+            tokio::spawn(async move {
+                let _ = io.read(&mut [0; 1024]).await;
+                let _ = io.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await;
+            });
+        }))
+    });
+    let response = f.service.clone().oneshot(request("/")).await.unwrap();
+    let info = RequestInfo::of(response.extensions()).cloned().unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap_err().kind(), ErrorKind::UpstreamConnectionTermination);
+    let record = info.read(Record::clone);
+    assert_eq!(record.flags.to_string(), "UC");
+    assert_eq!(record.attempts[0].error, Some(ErrorKind::UpstreamConnectionTermination));
+    assert_eq!(f.hosts[0].stats().rq_error.load(Ordering::Relaxed), 1);
+    assert_at_rest(&f);
+}

@@ -1,0 +1,114 @@
+//! What is known of a connection's frames, readable by whoever drives it and by its streams.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use super::limits::HeadLimits;
+
+/// Header blocks longer than this are remembered until their stream has looked.
+pub(super) const LONG_BLOCK: usize = 16 << 10;
+/// How many of them are remembered at most.
+const REMEMBERED: usize = 64;
+
+/// What the meter has seen, and the limits of what may come.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    limits: HeadLimits,
+    settings: AtomicBool,
+    goaway: AtomicBool,
+    flooded: AtomicBool,
+    head: AtomicBool,
+    any_long: AtomicBool,
+    /// Streams that ended with a long block, and its length.
+    long: Mutex<Vec<(u32, usize)>>,
+    /// The longest block that there was no room to remember.
+    forgotten: AtomicUsize,
+}
+
+impl Seen {
+    pub(super) fn new(limits: HeadLimits) -> Self {
+        Self {
+            limits,
+            settings: AtomicBool::new(false),
+            goaway: AtomicBool::new(false),
+            flooded: AtomicBool::new(false),
+            head: AtomicBool::new(false),
+            any_long: AtomicBool::new(false),
+            long: Mutex::new(Vec::new()),
+            forgotten: AtomicUsize::new(0),
+        }
+    }
+
+    /// The limits of heads and trailers.
+    pub(super) fn limits(&self) -> &HeadLimits {
+        &self.limits
+    }
+
+    /// Whether the peer's SETTINGS have come.
+    pub(crate) fn settings(&self) -> bool {
+        self.settings.load(Ordering::Relaxed)
+    }
+
+    /// Whether the peer said GOAWAY: no new stream will be served.
+    pub(crate) fn goaway(&self) -> bool {
+        self.goaway.load(Ordering::Relaxed)
+    }
+
+    /// Whether the peer sends more frames without requests than any honest one: the connection has to go.
+    pub(crate) fn flooded(&self) -> bool {
+        self.flooded.load(Ordering::Relaxed)
+    }
+
+    /// Whether a header block has begun and not ended. Nothing else can come before it has.
+    pub(crate) fn is_reading_head(&self) -> bool {
+        self.head.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is anything to [`take`](Self::take_block).
+    pub(super) fn is_remembering(&self) -> bool {
+        self.any_long.load(Ordering::Relaxed)
+    }
+
+    /// How long the trailers of `stream` were on the wire, at most, and forgets it.
+    pub(super) fn take_block(&self, stream: impl FnOnce() -> u32) -> usize {
+        let unknown = self.forgotten.load(Ordering::Relaxed).max(LONG_BLOCK);
+        if !self.any_long.load(Ordering::Relaxed) {
+            return unknown;
+        }
+        let stream = stream();
+        let mut long = self.long.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = long.iter().position(|(id, _)| *id == stream);
+        let length = at.map_or(unknown, |at| long.swap_remove(at).1);
+        self.any_long.store(!long.is_empty(), Ordering::Relaxed);
+        length
+    }
+
+    pub(super) fn note_settings(&self) {
+        self.settings.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_goaway(&self) {
+        self.goaway.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_flood(&self) {
+        self.flooded.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_head(&self, open: bool) {
+        self.head.store(open, Ordering::Relaxed);
+    }
+
+    /// Trailers of this length have come.
+    pub(super) fn note_long_block(&self, stream: u32, length: usize) {
+        let mut long = self.long.lock().unwrap_or_else(PoisonError::into_inner);
+        if long.len() >= REMEMBERED {
+            self.forgotten.fetch_max(length, Ordering::Relaxed);
+            return;
+        }
+        long.push((stream, length));
+        self.any_long.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,14 @@
+//! A whole mesh under a paused clock: hours of it in seconds, to the second, and the same each time.
+#![cfg(test)]
+
+mod app;
+mod client;
+mod discovery;
+mod drain;
+mod health;
+mod isolation;
+mod logs;
+mod repeat;
+mod start;
+mod timeouts;
+mod world;

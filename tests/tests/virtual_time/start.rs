@@ -1,0 +1,126 @@
+//! The start: what is waited for, for how long, and what answers meanwhile.
+
+use std::time::Duration;
+
+use meshlib::testkit::Testkit;
+
+use crate::{
+    app::Health,
+    client::{Raw, tls},
+    world::{CHECKED, EdgeOptions, Node, SERVICE, World, edge_file, secs},
+};
+
+/// The kubelet's question.
+const PROBE: &str = "x-envoy-livenessprobe: healthz\r\nconnection: close\r\n";
+
+async fn start(kit: Testkit, options: EdgeOptions) -> Node {
+    Node::start("edge.envoy.yaml", &edge_file(options), kit).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_wait_in_the_queue_until_the_first_checks_are_through() {
+    let mut world = World::new(1);
+    world.start_pod(1).await;
+    world.app(1).set_health(Health::Silent);
+    world.publish([1]);
+    let starting = async {
+        let edge = start(world.edge_kit(), CHECKED).await;
+        assert_eq!(world.now(), secs(1), "the check's timeout");
+        edge
+    };
+    let early = async {
+        world.at(0.1).await;
+        let reply = world.client().await.echo().await.unwrap();
+        assert_eq!((reply.grpc_status(), world.now()), (Some(0), secs(1)), "answered in panic, once warm");
+    };
+    let (_edge, ()) = tokio::join!(starting, early);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_admin_interface_answers_while_the_clusters_warm_up() {
+    let world = World::new(1);
+    world.kit.dns.hang(SERVICE);
+    let kit = world.edge_kit();
+    let ready = async || {
+        let mut raw = Raw::connect(&kit.network, ([127, 0, 0, 1], 8090).into()).await.unwrap();
+        raw.get("/ready", "connection: close\r\n").await;
+        raw.to_end().await
+    };
+    let early = async {
+        world.at(2.0).await;
+        let answer = ready().await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("\r\n\r\nINITIALIZING\n"), "{answer}");
+    };
+    let (_edge, ()) = tokio::join!(start(kit.clone(), EdgeOptions::default()), early);
+    assert_eq!(world.now(), secs(5));
+    let answer = ready().await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nLIVE\n"), "{answer}");
+}
+
+/// A start while DNS fails in some way: the world, with its edge.
+async fn without_dns(fail: fn(&Testkit), tls: bool) -> World {
+    let mut world = World::new(1);
+    world.start_pod(1).await;
+    fail(&world.kit);
+    world.start_edge(EdgeOptions { tls, ..EdgeOptions::default() }).await;
+    assert!(world.now() <= secs(10), "listeners are there at {:?}", world.now());
+    world
+}
+
+const DEAD: [fn(&Testkit); 2] = [|kit| kit.dns.hang(SERVICE), |kit| kit.dns.fail(SERVICE)];
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_name_server_does_not_keep_the_kubelet_waiting() {
+    for (fail, started) in DEAD.into_iter().zip([5, 0]) {
+        let world = without_dns(fail, true).await;
+        assert_eq!(world.now(), secs(started));
+        // HTTP/1.1 over TLS, no ALPN, a new connection for each probe.
+        for (headers, status) in [(PROBE, "200 OK"), ("connection: close\r\n", "404 Not Found")] {
+            let mut probe = Raw::over(tls(world.dial().await.unwrap(), &world.certificate, &[]).await.unwrap());
+            probe.get("/healthz", headers).await;
+            let answer = probe.to_end().await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
+        }
+        assert_eq!(world.now(), secs(started), "no probe waits");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_succeed_within_six_seconds_of_dns_coming_back() {
+    for fail in DEAD {
+        for tenth in (0..105).step_by(7) {
+            let world = without_dns(fail, false).await;
+            let client = world.client().await;
+            let back = 20.0 + f64::from(tenth) / 10.0;
+            world.at(back).await;
+            let reply = client.echo().await.unwrap();
+            assert_eq!((reply.grpc_status(), reply.grpc_message()), (Some(14), "no healthy upstream"));
+            world.publish([1]);
+            while client.echo().await.unwrap().grpc_status() != Some(0) {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                assert!(world.begin.elapsed().as_secs_f64() < back + 6.0, "back at {back} s, and nothing came of it");
+            }
+            tokio::time::sleep(secs(1)).await;
+            let log = &world.edge().log()[0];
+            assert!(log.contains(" 200 UH "), "{log}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_is_written_anew_is_shown_within_two_seconds() {
+    let world = World::running([1], EdgeOptions { tls: true, ..CHECKED }).await;
+    let io = tls(world.dial().await.unwrap(), &world.certificate, &["h2"]).await.unwrap();
+    let client = crate::client::Client::over(io).await.unwrap();
+    let pair = rcgen::generate_simple_self_signed(["edge.test".to_owned()]).unwrap();
+    world.at(10.5).await;
+    world.files.write("/etc/envoy/certs/tls.crt", pair.cert.pem());
+    world.at(20.0).await;
+    let before = tls(world.dial().await.unwrap(), &world.certificate, &[]).await;
+    assert!(before.is_ok(), "a certificate without its key changes nothing");
+    world.files.write("/etc/envoy/certs/tls.key", pair.signing_key.serialize_pem());
+    world.at(22.0).await;
+    assert!(tls(world.dial().await.unwrap(), pair.cert.der(), &[]).await.is_ok());
+    assert!(tls(world.dial().await.unwrap(), &world.certificate, &[]).await.is_err());
+    assert_eq!(client.echo().await.unwrap().grpc_status(), Some(0), "open connections go on");
+}

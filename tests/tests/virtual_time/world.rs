@@ -1,0 +1,315 @@
+//! A deployment in memory: pods with application and sidecar, an edge, DNS; everything from files, under one clock.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use meshlib::{
+    base::{
+        Stats,
+        resources::{BoxIo, Network},
+        stats::StatValue,
+    },
+    envoy,
+    proxy::server::Server,
+    testkit::{MemoryFiles, MemoryNetwork, Testkit},
+};
+use rustls::pki_types::CertificateDer;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep, sleep_until},
+};
+
+use crate::{
+    app::App,
+    client::{Client, Raw},
+};
+
+/// The name that the edge resolves.
+pub(crate) const SERVICE: &str = "echo-grpc.envoy.svc.cluster.local";
+/// Where clients are.
+const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+/// Where the edge is.
+const EDGE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+
+const EDGE_FILE: &str = include_str!("edge.envoy.yaml");
+const SIDECAR_FILE: &str = include_str!("sidecar.envoy.yaml");
+const TLS_LINES: &str = "tls_context:
+        common_tls_context:
+          tls_certificates:
+          - certificate_chain:
+              filename: \"/etc/envoy/certs/tls.crt\"
+            private_key:
+              filename: \"/etc/envoy/certs/tls.key\"";
+
+/// What differs from the reference's edge.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EdgeOptions {
+    pub(crate) tls: bool,
+    /// A line of the cluster.
+    pub(crate) cluster: &'static str,
+    /// A line of its health checks.
+    pub(crate) checks: &'static str,
+}
+
+/// Checks at their interval from the start, not after the 60 s that a cluster without traffic waits.
+pub(crate) const CHECKED: EdgeOptions = EdgeOptions { tls: false, cluster: "", checks: "no_traffic_interval: 10s" };
+
+/// All of it. Dropping it ends all of it.
+pub(crate) struct World {
+    pub(crate) kit: Testkit,
+    pub(crate) begin: Instant,
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) files: MemoryFiles,
+    pods: BTreeMap<u8, Pod>,
+    edge: Option<Node>,
+}
+
+/// A proxy and its surroundings.
+pub(crate) struct Node {
+    pub(crate) server: Server,
+    pub(crate) kit: Testkit,
+}
+
+/// Application and sidecar.
+#[derive(Default)]
+pub(crate) struct Pod {
+    pub(crate) app: Option<App>,
+    pub(crate) sidecar: Option<Node>,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let pair = rcgen::generate_simple_self_signed(["edge.test".to_owned()]).expect("a certificate");
+        let files = MemoryFiles::new();
+        files.write("/etc/envoy/certs/tls.crt", pair.cert.pem());
+        files.write("/etc/envoy/certs/tls.key", pair.signing_key.serialize_pem());
+        let mut kit = Testkit::seeded(seed);
+        kit.resources = kit.resources.with_files(Arc::new(files.clone()));
+        kit.dns.set(SERVICE, []);
+        Self {
+            kit,
+            begin: Instant::now(),
+            certificate: pair.cert.der().clone(),
+            files,
+            pods: BTreeMap::new(),
+            edge: None,
+        }
+    }
+
+    /// These pods behind an edge, warm and published.
+    pub(crate) async fn running(pods: impl IntoIterator<Item = u8>, options: EdgeOptions) -> Self {
+        let mut world = Self::new(1);
+        let pods: Vec<u8> = pods.into_iter().collect();
+        for pod in &pods {
+            world.start_pod(*pod).await;
+        }
+        world.publish(pods);
+        world.start_edge(options).await;
+        world
+    }
+
+    /// Makes DNS give exactly these pods.
+    pub(crate) fn publish(&self, pods: impl IntoIterator<Item = u8>) {
+        self.kit.dns.set(SERVICE, pods.into_iter().map(address));
+    }
+
+    pub(crate) async fn start_pod(&mut self, pod: u8) {
+        self.start_app(pod);
+        self.start_sidecar(pod).await;
+    }
+
+    pub(crate) fn start_app(&mut self, pod: u8) {
+        let network = self.kit.network.at(address(pod));
+        let app = App::start(&format!("pod-{pod}"), &network, local(8081), self.begin);
+        self.pods.entry(pod).or_default().app = Some(app);
+    }
+
+    pub(crate) async fn start_sidecar(&mut self, pod: u8) {
+        let node = Node::start("sidecar.envoy.yaml", SIDECAR_FILE, self.kit.at(address(pod))).await;
+        self.pods.entry(pod).or_default().sidecar = Some(node);
+    }
+
+    /// Starts the edge, and waits until it accepts.
+    pub(crate) async fn start_edge(&mut self, options: EdgeOptions) {
+        self.edge = Some(Node::start("edge.envoy.yaml", &edge_file(options), self.edge_kit()).await);
+    }
+
+    /// What the edge runs on.
+    pub(crate) fn edge_kit(&self) -> Testkit {
+        self.kit.at(EDGE)
+    }
+
+    /// Ends a pod at once, as a node that loses its power.
+    pub(crate) fn kill(&mut self, pod: u8) {
+        self.pods.remove(&pod);
+    }
+
+    pub(crate) fn pod(&mut self, pod: u8) -> &mut Pod {
+        self.pods.get_mut(&pod).expect("it was started")
+    }
+
+    pub(crate) fn app(&self, pod: u8) -> &App {
+        self.pods.get(&pod).and_then(|pod| pod.app.as_ref()).expect("it runs")
+    }
+
+    pub(crate) fn sidecar(&self, pod: u8) -> &Node {
+        self.pods.get(&pod).and_then(|pod| pod.sidecar.as_ref()).expect("it runs")
+    }
+
+    pub(crate) fn edge(&self) -> &Node {
+        self.edge.as_ref().expect("it runs")
+    }
+
+    pub(crate) fn take_edge(&mut self) -> Node {
+        self.edge.take().expect("it runs")
+    }
+
+    /// A network as clients see it.
+    pub(crate) fn client_network(&self) -> MemoryNetwork {
+        self.kit.network.at(CLIENT)
+    }
+
+    /// A byte stream to the edge.
+    pub(crate) async fn dial(&self) -> io::Result<BoxIo> {
+        self.client_network().connect(edge_address()).await
+    }
+
+    /// A raw connection to the edge.
+    pub(crate) async fn raw(&self) -> Raw {
+        Raw::over(self.dial().await.expect("the edge accepts"))
+    }
+
+    /// An HTTP/2 connection to the edge.
+    pub(crate) async fn client(&self) -> Client {
+        Client::over(self.dial().await.expect("the edge accepts")).await.expect("a preface goes out")
+    }
+
+    /// Asks the admin interface of a node, and gives the whole answer.
+    pub(crate) async fn admin(&self, node: &Node, method: &str, path: &str) -> String {
+        let mut raw = Raw::connect(&node.kit.network, local(8090)).await.expect("the admin interface accepts");
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        raw.write(request.as_bytes()).await;
+        raw.to_end().await
+    }
+
+    /// The time since the world began, to a tenth of a second.
+    pub(crate) fn now(&self) -> Duration {
+        coarse(self.begin.elapsed())
+    }
+
+    /// Waits until this time since the world began. Whatever is due then has happened.
+    pub(crate) async fn at(&self, seconds: f64) {
+        sleep_until(self.begin + Duration::from_secs_f64(seconds)).await;
+        // Timers that fire at the same instant, and what follows from them.
+        sleep(Duration::from_millis(5)).await;
+    }
+
+    /// Waits until `holds`, looking every 10 ms of virtual time, and says when that was: [`Self::now`].
+    pub(crate) async fn when(&self, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+        let limit = Instant::now() + secs(300);
+        while !holds() {
+            assert!(Instant::now() < limit, "it did not happen within five minutes: {what}");
+            sleep(Duration::from_millis(10)).await;
+        }
+        self.now()
+    }
+}
+
+impl Node {
+    pub(crate) async fn start(name: &str, file: &str, kit: Testkit) -> Self {
+        let loaded = envoy::load(name, file).unwrap_or_else(|errors| panic!("{errors}"));
+        let server = Server::start(loaded.config, kit.resources.clone()).await.expect("it starts");
+        Self { server, kit }
+    }
+
+    pub(crate) fn stats(&self) -> &Stats {
+        self.kit.resources.stats()
+    }
+
+    /// A counter of its cluster.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        let name = format!("cluster.echo-grpc.{name}");
+        self.stats().counter_value(&name).unwrap_or_else(|| panic!("there is no counter {name}"))
+    }
+
+    /// A gauge of its cluster.
+    pub(crate) fn gauge(&self, name: &str) -> i64 {
+        let name = format!("cluster.echo-grpc.{name}");
+        self.stats().gauge_value(&name).unwrap_or_else(|| panic!("there is no gauge {name}"))
+    }
+
+    /// How many hosts its cluster has, and how many of them are healthy.
+    pub(crate) fn hosts(&self) -> (usize, usize) {
+        let hosts = self.server.cluster("echo-grpc").expect("its cluster").hosts().load_full();
+        (hosts.hosts().len(), hosts.healthy())
+    }
+
+    /// The health flags of a pod, as `/clusters` prints them; empty when it is none of the hosts.
+    pub(crate) fn flags(&self, pod: u8) -> String {
+        let hosts = self.server.cluster("echo-grpc").expect("its cluster").hosts().load_full();
+        let host = hosts.hosts().iter().find(|host| host.address().ip() == address(pod));
+        host.map(|host| host.health().to_string()).unwrap_or_default()
+    }
+
+    /// Its access log.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.kit.logs.lines("/dev/stdout")
+    }
+}
+
+/// Gauges that are not zero, apart from those that describe the server and who is in its clusters.
+pub(crate) fn raised(stats: &Stats) -> Vec<String> {
+    let level = |(name, value): (String, StatValue)| match value {
+        StatValue::Gauge(level) if level != 0 => Some(format!("{name} {level}")),
+        _ => None,
+    };
+    let described = |name: &String| name.starts_with("server.") || name.contains(".membership_");
+    stats.snapshot().into_iter().filter_map(level).filter(|raised| !described(raised)).collect()
+}
+
+/// How many tasks are alive, the test itself aside.
+pub(crate) fn tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+/// The edge's file.
+pub(crate) fn edge_file(options: EdgeOptions) -> String {
+    EDGE_FILE
+        .replace("# TLS", if options.tls { TLS_LINES } else { "" })
+        .replace("# CLUSTER", options.cluster)
+        .replace("# CHECKS", options.checks)
+}
+
+/// A pod's address.
+pub(crate) fn address(pod: u8) -> IpAddr {
+    [10, 1, 0, pod].into()
+}
+
+/// Where a pod's sidecar listens.
+pub(crate) fn sidecar_address(pod: u8) -> SocketAddr {
+    SocketAddr::new(address(pod), 8786)
+}
+
+/// Where the edge listens.
+pub(crate) fn edge_address() -> SocketAddr {
+    SocketAddr::new(EDGE, 443)
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+pub(crate) const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// To a tenth of a second, downwards.
+pub(crate) fn coarse(time: Duration) -> Duration {
+    Duration::from_millis(time.as_millis() as u64 / 100 * 100)
+}
