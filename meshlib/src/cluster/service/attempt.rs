@@ -25,7 +25,7 @@ const MAX_CONNECTS: usize = 16;
 #[derive(Default)]
 pub(super) struct Attempts {
     retries: usize,
-    /// Held from the first retry to the end of the last.
+    /// Held from the second retry to the end of the last.
     retrying: Option<Permit>,
     /// Hosts that could not be connected to.
     unconnected: Vec<usize>,
@@ -69,10 +69,14 @@ impl Attempts {
         if self.retries > MAX_RETRIES {
             return false;
         }
-        if self.retrying.is_none() {
+        // The first one needs no place among the retries: when a host says GOAWAY, or its connections die together,
+        // all that was under way comes back at once, and none of it may be lost. A host that goes on refusing is
+        // another matter.
+        let first = self.retries == 1;
+        if !first && self.retrying.is_none() {
             self.retrying = path.shared.circuit_breakers().enter(Limited::Retries);
         }
-        let allowed = self.retrying.is_some();
+        let allowed = first || self.retrying.is_some();
         let stats = path.stats();
         if allowed { &stats.upstream_rq_retry } else { &stats.upstream_rq_retry_overflow }.increment();
         allowed
