@@ -17,7 +17,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::client::{Connection, ResponseFuture, SendRequest};
+use h2::{
+    Reason,
+    client::{Connection, ResponseFuture, SendRequest},
+};
 use http::{HeaderValue, Request, Response, Uri, Version, header, request, uri};
 use http_body::Body as _;
 use tokio::task::AbortHandle;
@@ -178,7 +181,7 @@ impl H2Client {
         match self.open(wire, end) {
             Ok((response, stream)) => {
                 let place = Place::take(&self.0.state);
-                let upload = (!end).then(|| Pump::new(SendBody::new(stream, body)));
+                let upload = (!end).then(|| Pump::new(SendBody::new(stream, body, Reason::CANCEL)));
                 Exchange(Phase::Waiting(Waiting { response, upload, head, place }))
             }
             Err(error) => {

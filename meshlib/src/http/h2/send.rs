@@ -38,11 +38,16 @@ pub(super) struct SendBody {
     body: Body,
     /// Taken from the body, not yet sent for want of window.
     pending: Bytes,
+    /// Why the body failed, while what came before it leaves.
+    failed: Option<Error>,
+    /// What the peer is told when the body fails.
+    reason: Reason,
 }
 
 impl SendBody {
-    pub(super) fn new(stream: SendStream<Bytes>, body: Body) -> Self {
-        Self { stream, body, pending: Bytes::new() }
+    /// `reason` is what the peer is told when the body fails.
+    pub(super) fn new(stream: SendStream<Bytes>, body: Body, reason: Reason) -> Self {
+        Self { stream, body, pending: Bytes::new(), failed: None, reason }
     }
 
     /// Sends until the body or the window is exhausted.
@@ -50,6 +55,10 @@ impl SendBody {
         // Registers for a reset too, so that a stream that stands still ends with its peer.
         if self.stream.poll_reset(cx).is_ready() {
             return Poll::Ready(Sent::Refused);
+        }
+        if let Some(error) = self.failed.take() {
+            self.stream.send_reset(self.reason);
+            return Poll::Ready(Sent::BodyFailed(error));
         }
         loop {
             if !self.pending.is_empty() {
@@ -68,8 +77,10 @@ impl SendBody {
                     Err(frame) => return Poll::Ready(self.trailers(frame.into_trailers().ok(), observe)),
                 },
                 Some(Err(error)) => {
-                    self.stream.send_reset(Reason::CANCEL);
-                    return Poll::Ready(Sent::BodyFailed(error));
+                    // A reset throws away what h2 has not written yet: a turn later the connection has.
+                    self.failed = Some(error);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 None => return Poll::Ready(self.finish()),
             }
