@@ -3,6 +3,7 @@
 
 mod authority;
 mod cancel;
+mod codecs;
 mod discovery;
 mod drain;
 mod edge;
@@ -16,3 +17,4 @@ mod request_headers;
 mod response_headers;
 mod streams;
 mod support;
+mod wire1;
