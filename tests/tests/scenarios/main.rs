@@ -1,6 +1,7 @@
 //! The reference deployment over real sockets: TLS, DNS, gRPC, health checks. Every port is the system's choice.
 #![cfg(test)]
 
+mod access_log;
 mod authority;
 mod cancel;
 mod codecs;
@@ -11,7 +12,8 @@ mod flow;
 mod gauges;
 mod grpc;
 mod health;
-mod http1;
+
+mod probes;
 mod replies;
 mod request_headers;
 mod response_headers;
