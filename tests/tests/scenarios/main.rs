@@ -6,6 +6,7 @@ mod discovery;
 mod drain;
 mod edge;
 mod gauges;
+mod grpc;
 mod health;
 mod http1;
 mod replies;

@@ -50,8 +50,8 @@ pub async fn serve<T: Io, H: Handler>(
     options: &ServerOptions,
     drain: Drain,
 ) {
-    let (adapter, flush, seen) = adapt(io, Role::Server);
     let limits = HeadLimits::new(options.max_request_headers_bytes, options.max_request_headers_count);
+    let (adapter, flush, seen) = adapt(io, Role::Server, limits);
     let mut handshake = std::pin::pin!(builder(options, &limits).handshake::<_, Bytes>(adapter));
     let handshake = std::future::poll_fn(|cx| {
         let handshake = handshake.as_mut().poll(cx);
@@ -63,7 +63,6 @@ pub async fn serve<T: Io, H: Handler>(
     let streams = Streams {
         handler,
         connection,
-        limits,
         seen: seen.clone(),
         idle_timeout: options.stream_idle_timeout,
         _hold: drain.hold(),

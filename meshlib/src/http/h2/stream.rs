@@ -14,7 +14,6 @@ use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
 
 use super::{
-    limits::HeadLimits,
     recv::RecvBody,
     seen::Seen,
     send::{Observe, SendBody, Sent},
@@ -28,7 +27,6 @@ use crate::{
 pub(super) struct Streams<H> {
     pub(super) handler: H,
     pub(super) connection: Arc<ConnectionInfo>,
-    pub(super) limits: HeadLimits,
     pub(super) seen: Arc<Seen>,
     pub(super) idle_timeout: Duration,
     /// A drain waits for the streams too: their records come a moment after the connection's end.
@@ -59,14 +57,14 @@ impl<H: Handler> Streams<H> {
     ) -> Option<Response<Body>> {
         let (head, stream) = request.into_parts();
         // Every cookie crumb is a field of its own here (RFC 9113, section 8.2.3).
-        if !self.limits.allow_head(&head.headers, Some(&head.uri)) {
+        if !self.seen.limits().allow_head(&head.headers, Some(&head.uri)) {
             return Some(self.handler.refuse(Some(&head), Error::new(ErrorKind::HeadersTooLarge), info));
         }
         let body = if stream.is_end_stream() {
             info.note_request_end();
             Body::empty()
         } else {
-            Body::h2(RecvBody::request(stream, self.limits, self.seen.clone(), info.clone()))
+            Body::h2(RecvBody::request(stream, self.seen.clone(), info.clone()))
         };
         tokio::select! {
             biased;
