@@ -151,6 +151,7 @@ impl HttpConnectionManager {
 
     /// Completes a response's head, or replies to what went wrong.
     fn complete(&self, response: Result<Response<Body>, Error>, to: ReplyTo, info: &RequestInfo) -> Response<Body> {
+        let gone = response.as_ref().is_err_and(|error| error.kind() == ErrorKind::DownstreamTermination);
         let mut response = match response {
             Ok(mut response) => {
                 // What a filter says of this connection stands; what a host says is about another one.
@@ -171,6 +172,10 @@ impl HttpConnectionManager {
                 to.error(&error)
             }
         };
+        if gone {
+            // Nobody is there to get it, so it is no response.
+            return response;
+        }
         self.0.server.apply(response.headers_mut());
         info.capture_response(response.status(), response.headers());
         if let Some(code) = grpc::code_in(response.headers()) {

@@ -2,9 +2,11 @@
 #![cfg(test)]
 
 mod authority;
+mod cancel;
 mod discovery;
 mod drain;
 mod edge;
+mod flow;
 mod gauges;
 mod grpc;
 mod health;
