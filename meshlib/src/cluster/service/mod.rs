@@ -123,6 +123,7 @@ impl DataPath {
                 Ok(mut lease) => match lease.exchange(std::mem::take(request)).await {
                     Ok(response) => {
                         attempt::succeeded(info, started, response.status());
+                        self.shared.observe(picked.host(), response.headers());
                         self.stats().completed(response.status());
                         return Ok(InFlight::new(lease, admitted, info.clone(), started, grpc).guard(response));
                     }
