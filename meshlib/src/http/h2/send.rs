@@ -38,11 +38,18 @@ pub(super) struct SendBody {
     body: Body,
     /// Taken from the body, not yet sent for want of window.
     pending: Bytes,
+    /// Nothing was sent yet.
+    first: bool,
 }
+
+/// The first piece of a body goes along with its head, window or not, unless it is larger than this: a stream is shown
+/// its window only when its connection is polled after the head was sent, and a unary call would take a turn and a
+/// write more. What there is no window for waits in h2.
+const FIRST_PIECE: usize = 16 << 10;
 
 impl SendBody {
     pub(super) fn new(stream: SendStream<Bytes>, body: Body) -> Self {
-        Self { stream, body, pending: Bytes::new() }
+        Self { stream, body, pending: Bytes::new(), first: true }
     }
 
     /// Sends until the body or the window is exhausted.
@@ -78,15 +85,14 @@ impl SendBody {
 
     /// Sends what the window allows of `pending`: whether that ended the stream, or `None` if the peer is gone.
     fn poll_pending(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Option<bool>> {
-        // Capacity is asked for only while there is data for it; idle reservations would starve other streams.
-        self.stream.reserve_capacity(self.pending.len());
-        let mut capacity = self.stream.capacity();
-        if capacity == 0 {
-            capacity = match ready!(self.stream.poll_capacity(cx)) {
-                Some(Ok(capacity)) => capacity,
-                Some(Err(_)) | None => return Poll::Ready(None),
-            };
-        }
+        let first = std::mem::replace(&mut self.first, false) && self.pending.len() <= FIRST_PIECE;
+        let capacity = match first {
+            true => self.pending.len(),
+            false => match ready!(self.poll_capacity(cx)) {
+                Some(capacity) => capacity,
+                None => return Poll::Ready(None),
+            },
+        };
         let data = self.pending.split_to(capacity.min(self.pending.len()));
         let end = self.pending.is_empty() && self.body.is_end_stream();
         if !data.is_empty() || end {
@@ -96,6 +102,16 @@ impl SendBody {
             }
         }
         Poll::Ready(Some(end))
+    }
+
+    /// How much of `pending` may be sent; `None` if the peer is gone.
+    fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        // Capacity is asked for only while there is data for it; idle reservations would starve other streams.
+        self.stream.reserve_capacity(self.pending.len());
+        match self.stream.capacity() {
+            0 => self.stream.poll_capacity(cx).map(|capacity| capacity.and_then(Result::ok)),
+            capacity => Poll::Ready(Some(capacity)),
+        }
     }
 
     fn finish(&mut self) -> Sent {
