@@ -25,6 +25,11 @@ pub(super) enum Sent {
 
 /// Sees what is sent: counts it, copies it.
 pub(super) trait Observe {
+    /// Whether this is a request of which no piece was sent yet.
+    fn is_first(&self) -> bool {
+        false
+    }
+
     /// A piece of the body goes out.
     fn data(&mut self, data: &Bytes);
 
@@ -38,22 +43,32 @@ pub(super) struct SendBody {
     body: Body,
     /// Taken from the body, not yet sent for want of window.
     pending: Bytes,
-    /// Nothing was sent yet.
-    first: bool,
+    done: bool,
 }
 
-/// The first piece of a body goes along with its head, window or not, unless it is larger than this: a stream is shown
-/// its window only when its connection is polled after the head was sent, and a unary call would take a turn and a
-/// write more. What there is no window for waits in h2.
+/// The first piece of a request's body goes along with its head, window or not, unless it is larger than this: a
+/// stream is shown its window only when its connection is polled after the head was sent, and a unary call would take
+/// a turn and a write more. What there is no window for waits in h2.
 const FIRST_PIECE: usize = 16 << 10;
 
 impl SendBody {
     pub(super) fn new(stream: SendStream<Bytes>, body: Body) -> Self {
-        Self { stream, body, pending: Bytes::new(), first: true }
+        Self { stream, body, pending: Bytes::new(), done: false }
     }
 
     /// Sends until the body or the window is exhausted.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Sent> {
+        let sent = ready!(self.poll_sent(cx, observe));
+        self.done = true;
+        Poll::Ready(sent)
+    }
+
+    /// Whether sending has ended, one way or another.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn poll_sent(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Sent> {
         // Registers for a reset too, so that a stream that stands still ends with its peer.
         if self.stream.poll_reset(cx).is_ready() {
             return Poll::Ready(Sent::Refused);
@@ -85,8 +100,7 @@ impl SendBody {
 
     /// Sends what the window allows of `pending`: whether that ended the stream, or `None` if the peer is gone.
     fn poll_pending(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Option<bool>> {
-        let first = std::mem::replace(&mut self.first, false) && self.pending.len() <= FIRST_PIECE;
-        let capacity = match first {
+        let capacity = match observe.is_first() && self.pending.len() <= FIRST_PIECE {
             true => self.pending.len(),
             false => match ready!(self.poll_capacity(cx)) {
                 Some(capacity) => capacity,
@@ -141,39 +155,39 @@ impl SendBody {
     }
 }
 
-/// Copies what is sent, up to a limit, so that a request that was not processed can be sent again.
+/// Copies what is sent, up to a limit, so that a request that was not processed can be sent again. `None` once it
+/// cannot.
 #[derive(Debug)]
-pub(super) struct Copy {
-    copied: BytesMut,
-    complete: bool,
-}
+pub(super) struct Copy(Option<BytesMut>);
 
 /// A request that sent more than this cannot be sent again.
 const REPLAY_LIMIT: usize = 16 << 10;
 
 impl Copy {
     pub(super) fn new() -> Self {
-        Self { copied: BytesMut::new(), complete: true }
+        Self(Some(BytesMut::new()))
     }
 
     /// Everything that was sent, unless it was too much to keep.
     pub(super) fn into_sent(self) -> Option<Bytes> {
-        self.complete.then(|| self.copied.freeze())
+        self.0.map(BytesMut::freeze)
     }
 }
 
 impl Observe for Copy {
+    fn is_first(&self) -> bool {
+        self.0.as_ref().is_some_and(BytesMut::is_empty)
+    }
+
     fn data(&mut self, data: &Bytes) {
-        self.complete &= self.copied.len() + data.len() <= REPLAY_LIMIT;
-        if self.complete {
+        match &mut self.0 {
             // A copy, not a clone: a small clone would pin the whole block that it was read into.
-            self.copied.extend_from_slice(data);
-        } else {
-            self.copied = BytesMut::new();
+            Some(copied) if copied.len() + data.len() <= REPLAY_LIMIT => copied.extend_from_slice(data),
+            given_up => *given_up = None,
         }
     }
 
     fn trailers(&mut self, _: &HeaderMap) {
-        self.complete = false;
+        self.0 = None;
     }
 }
