@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     base::{ConnectionInfo, Error, ErrorKind, RequestInfo, ResponseFlags, drain::DrainHold, time::Deadline},
-    http::{body::Body, handler::Handler},
+    http::{body::Body, grpc, handler::Handler},
 };
 
 /// What the streams of a connection share.
@@ -132,13 +132,8 @@ impl Observe for Counted<'_> {
     }
 
     fn trailers(&mut self, trailers: &HeaderMap) {
-        self.0.update(|record| record.grpc_status = grpc_status(trailers));
+        self.0.update(|record| record.grpc_status = grpc::code_in(trailers).map(|code| code.0));
     }
-}
-
-/// The status in a gRPC response's trailers.
-fn grpc_status(trailers: &HeaderMap) -> Option<u32> {
-    trailers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
 /// How many times a stream is looked at within its idle timeout.
