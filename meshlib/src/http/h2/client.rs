@@ -23,7 +23,7 @@ use http_body::Body as _;
 use tokio::task::AbortHandle;
 
 use super::{
-    error,
+    error, hpack,
     io::{Adapter, Flush, adapt},
     limits::HeadLimits,
     meter::Role,
@@ -174,6 +174,7 @@ impl H2Client {
         *wire.uri_mut() = head.uri.clone();
         *wire.version_mut() = Version::HTTP_2;
         *wire.headers_mut() = head.headers.clone();
+        hpack::mark_unique(wire.headers_mut());
         // Asked once: a body from another thread's connection may end between two looks.
         let end = body.is_end_stream();
         match self.open(wire, end) {

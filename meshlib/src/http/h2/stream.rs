@@ -14,6 +14,7 @@ use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
 
 use super::{
+    hpack,
     limits::HeadLimits,
     recv::RecvBody,
     seen::Seen,
@@ -42,7 +43,8 @@ impl<H: Handler> Streams<H> {
         let mut finish = Finish { info: &info, complete: false };
         let mut idle = StreamIdle::new(info.clone(), self.idle_timeout);
         let Some(response) = self.respond(request, &mut respond, &info, &mut idle).await else { return };
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        hpack::mark_unique(&mut head.headers);
         let end = body.is_end_stream();
         // Fails if the client has gone meanwhile.
         let Ok(stream) = respond.send_response(Response::from_parts(head, ()), end) else { return };
