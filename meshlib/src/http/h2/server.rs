@@ -160,7 +160,8 @@ impl<T: Io, H: Handler> Driver<T, H> {
         self.poll_phases(cx);
         while let Poll::Ready(accepted) = self.h2.poll_accept(cx) {
             let Some(Ok((request, respond))) = accepted else { return Poll::Ready(()) };
-            tokio::spawn(self.streams.clone().run(request, respond));
+            // Boxed first: tokio moves a task's future several times, and this one has 1.6 KB.
+            tokio::spawn(Box::pin(self.streams.clone().run(request, respond)));
             self.begun = true;
         }
         if self.seen.flooded() {

@@ -14,13 +14,14 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 
 use super::{
+    hpack,
     recv::RecvBody,
     seen::Seen,
     send::{Observe, SendBody, Sent},
 };
 use crate::{
     base::{ConnectionInfo, Error, ErrorKind, RequestInfo, ResponseFlags, drain::DrainHold, time::Deadline},
-    http::{body::Body, handler::Handler},
+    http::{body::Body, grpc, handler::Handler},
 };
 
 /// What a client is told when the rest of a response will not come. Not `NO_ERROR`: that says that it is whole.
@@ -44,7 +45,8 @@ impl<H: Handler> Streams<H> {
         let mut idle = StreamIdle::new(info.clone(), self.idle_timeout);
         let is_head = request.method() == Method::HEAD;
         let Some(response) = self.respond(request, &mut respond, &info, &mut idle).await else { return };
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        hpack::mark_unique(&mut head.headers);
         let bodiless = is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let end = bodiless || body.is_end_stream();
         // Fails if the client has gone meanwhile.
@@ -138,13 +140,8 @@ impl Observe for Counted<'_> {
     }
 
     fn trailers(&mut self, trailers: &HeaderMap) {
-        self.0.update(|record| record.grpc_status = grpc_status(trailers));
+        self.0.update(|record| record.grpc_status = grpc::code_in(trailers).map(|code| code.0));
     }
-}
-
-/// The status in a gRPC response's trailers.
-fn grpc_status(trailers: &HeaderMap) -> Option<u32> {
-    trailers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
 /// How many times a stream is looked at within its idle timeout.
