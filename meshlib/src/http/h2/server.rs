@@ -28,7 +28,7 @@ use crate::{
         resources::{BoxFuture, Io},
         time::{Deadline, IdleTimer},
     },
-    http::{handler::Handler, options::ServerOptions, serve::GRACE},
+    http::{handler::Handler, options::ServerOptions, serve::{GRACE, too_late}},
 };
 
 /// How long a client may take to answer the PING of a graceful shutdown, Envoy's `drain_timeout`.
@@ -59,7 +59,12 @@ pub async fn serve<T: Io, H: Handler>(
         let _ = flush.poll(cx);
         handshake
     });
-    let Some(Ok(h2)) = in_time(options.request_headers_timeout, handshake).await else { return };
+    let begun = tokio::select! {
+        biased;
+        begun = in_time(options.request_headers_timeout, handshake) => begun,
+        () = too_late(&drain) => None,
+    };
+    let Some(Ok(h2)) = begun else { return };
     let streams = Streams {
         handler,
         connection,
