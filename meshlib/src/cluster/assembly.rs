@@ -69,7 +69,7 @@ impl Cluster {
             }
         };
         let inputs = ControlInputs::new(&config, connect, resources);
-        let traffic = inputs.traffic.clone();
+        let (traffic, failures) = (inputs.traffic.clone(), inputs.immediate_failures.clone());
         let control = Control::start(inputs, resources)?;
         let warm_up = WarmUp::new(config.warm_up);
         let (warmed, finished) = (control.warmed(), warm_up.clone());
@@ -77,7 +77,8 @@ impl Cluster {
             warmed.await;
             finished.finish();
         });
-        let shared = ClusterShared::new(config, control.hosts().clone(), warm_up, traffic, resources);
+        let shared = ClusterShared::new(config, control.hosts().clone(), warm_up, traffic, resources)
+            .with_immediate_failures(failures);
         Ok(Self(Arc::new(Inner { control, shared: Arc::new(shared), _warming: AbortOnDropHandle::new(warming) })))
     }
 
