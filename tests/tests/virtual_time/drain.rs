@@ -52,7 +52,7 @@ async fn health_fails_at_once_and_everything_else_goes_on_for_five_seconds() {
         world.at(at).await;
         let mut probe = world.raw().await;
         probe.get("/healthz", PROBE).await;
-        let answer = probe.to_end().await.to_ascii_lowercase();
+        let answer = probe.rest().await.to_ascii_lowercase();
         assert!(answer.starts_with("http/1.1 503 "), "{answer}");
         assert!(answer.contains("x-envoy-immediate-health-check-fail: true\r\n"), "{answer}");
         assert!(answer.contains("connection: close\r\n"), "{answer}");
@@ -146,8 +146,8 @@ async fn http1_clients_are_told_with_their_answer_or_closed() {
     idle.get("/nowhere", "").await;
     let between = idle.until("\r\n\r\n").await.to_ascii_lowercase();
     assert!(!between.contains("connection: close"), "not before connections are told: {between}");
-    assert_eq!((idle.to_end().await, world.now()), (String::new(), secs(5)));
-    let answer = busy.to_end().await.to_ascii_lowercase();
+    assert_eq!((idle.rest().await, world.now()), (String::new(), secs(5)));
+    let answer = busy.rest().await.to_ascii_lowercase();
     assert_eq!(world.now(), secs(9));
     assert!(answer.starts_with("http/1.1 200 ") && answer.contains("connection: close\r\n"), "{answer}");
     drop((idle, busy));
@@ -162,12 +162,12 @@ async fn a_late_connection_may_ask_its_first_question() {
     let (mut http1, http2, mut silent) = (world.raw().await, world.dial().await.unwrap(), world.raw().await);
     world.at(5.5).await;
     http1.get("/api.Echo/Echo", "").await;
-    let answer = http1.to_end().await.to_ascii_lowercase();
+    let answer = http1.rest().await.to_ascii_lowercase();
     assert!(answer.starts_with("http/1.1 200 ") && answer.contains("connection: close\r\n"), "{answer}");
     let client = crate::client::Client::over(http2).await.unwrap();
     assert_eq!(client.echo().await.unwrap().grpc_status(), Some(0));
     assert_eq!(world.now(), secs(5) + Duration::from_millis(500));
-    assert_eq!((silent.to_end().await, world.now()), (String::new(), secs(6)));
+    assert_eq!((silent.rest().await, world.now()), (String::new(), secs(6)));
     drop((http1, silent));
     assert_eq!(finished(&world).await, secs(6));
     assert!(client.is_closed(), "it was told with the answer");
@@ -183,9 +183,9 @@ async fn so_it_may_behind_tls() {
     world.at(5.5).await;
     let mut late = Raw::over(tls(late, &world.certificate, &[]).await.unwrap());
     late.get("/api.Echo/Echo", "").await;
-    let answer = late.to_end().await.to_ascii_lowercase();
+    let answer = late.rest().await.to_ascii_lowercase();
     assert!(answer.starts_with("http/1.1 200 ") && answer.contains("connection: close\r\n"), "{answer}");
-    assert_eq!((silent.to_end().await, world.now()), (String::new(), secs(6)), "a handshake that never begins");
+    assert_eq!((silent.rest().await, world.now()), (String::new(), secs(6)), "a handshake that never begins");
     drop((late, silent));
     assert_eq!(finished(&world).await, secs(6));
     leaves_nothing(world).await;
@@ -204,7 +204,7 @@ async fn what_is_left_is_cut_twenty_five_seconds_after_the_signal() {
         assert_eq!(finished(&world).await, secs(25));
     });
     assert!(reply.as_ref().map_or(true, |reply| reply.broken.is_some()), "{reply:?}");
-    http1.to_end().await;
+    http1.rest().await;
     assert_eq!(world.now(), secs(25));
     world.at(25.2).await;
     let stats = world.edge().stats();

@@ -34,7 +34,8 @@ async fn story(seed: u64) -> String {
             clients.push(world.client().await);
         }
         let mut calls = JoinSet::new();
-        for client in clients.iter().cloned() {
+        for client in &clients {
+            let client = client.clone();
             calls.spawn(async move { client.echo().await });
         }
         while let Some(reply) = calls.join_next().await {

@@ -157,11 +157,6 @@ impl World {
         self.kit.at(EDGE)
     }
 
-    /// Ends a pod at once, as a node that loses its power.
-    pub(crate) fn kill(&mut self, pod: u8) {
-        self.pods.remove(&pod);
-    }
-
     pub(crate) fn pod(&mut self, pod: u8) -> &mut Pod {
         self.pods.get_mut(&pod).expect("it was started")
     }
@@ -208,7 +203,7 @@ impl World {
         let request =
             format!("{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         raw.write(request.as_bytes()).await;
-        raw.to_end().await
+        raw.rest().await
     }
 
     /// The time since the world began, to a tenth of a second.
@@ -276,13 +271,13 @@ impl Node {
     }
 }
 
-/// Gauges that are not zero, apart from those that describe the server and who is in its clusters.
+/// Gauges that are not zero, apart from those that describe the server.
 pub(crate) fn raised(stats: &Stats) -> Vec<String> {
     let level = |(name, value): (String, StatValue)| match value {
         StatValue::Gauge(level) if level != 0 => Some(format!("{name} {level}")),
         _ => None,
     };
-    let described = |name: &String| name.starts_with("server.") || name.contains(".membership_");
+    let described = |name: &String| name.starts_with("server.");
     stats.snapshot().into_iter().filter_map(level).filter(|raised| !described(raised)).collect()
 }
 
