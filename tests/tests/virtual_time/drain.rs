@@ -7,13 +7,14 @@ use tokio::time::sleep;
 
 use crate::{
     client::{ACK, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, Raw, frame, head_of_get, tls},
-    world::{CHECKED, EdgeOptions, World, coarse, edge_address, raised, secs, tasks},
+    node::raised,
+    world::{CHECKED, EdgeOptions, World, coarse, secs, tasks},
 };
 
 const PROBE: &str = "x-envoy-livenessprobe: healthz\r\n";
 
 /// A pod and an edge, which is told to go 10 s after the start. Times count from there.
-async fn draining(tls: bool) -> World {
+pub(crate) async fn draining(tls: bool) -> World {
     let mut world = World::running([1], EdgeOptions { tls, ..CHECKED }).await;
     world.at(10.0).await;
     drain(&mut world);
@@ -32,7 +33,7 @@ async fn finished(world: &World) -> Duration {
 }
 
 /// Ends everything: nothing may be left.
-async fn leaves_nothing(mut world: World) {
+pub(crate) async fn leaves_nothing(mut world: World) {
     let edge = world.take_edge();
     let stats = edge.stats().clone();
     drop(edge);
@@ -272,39 +273,4 @@ async fn quitquitquit_ends_the_wait_at_once() {
     assert_eq!(coarse(begin.elapsed()), secs(0));
     drop((client, chat));
     leaves_nothing(world).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_is_dropped_ends_everything_and_frees_its_ports() {
-    let mut world = World::running([1, 2], CHECKED).await;
-    let client = world.client().await;
-    client.echo().await.unwrap();
-    let chat = client.open("Chat").await.unwrap();
-    let edge = world.take_edge();
-    let stats = edge.stats().clone();
-    drop(edge);
-    assert!(world.dial().await.is_err());
-    let checks = [1, 2].map(|pod| world.app(pod).edge_checks().len());
-    world.start_edge(CHECKED).await;
-    let reply = chat.reply().await;
-    assert!(reply.as_ref().map_or(true, |reply| reply.broken.is_some()), "{reply:?}");
-    sleep(Duration::from_millis(10)).await;
-    assert!(client.is_closed());
-    assert_eq!(raised(&stats), Vec::<String>::new());
-    assert_eq!(world.kit.network.open_connections(edge_address()), 0);
-    assert_eq!(world.client().await.answered_by(2).await, ["pod-1", "pod-2"], "the same ports, the same file");
-    world.at(100.0).await;
-    let after = [1, 2].map(|pod| world.app(pod).edge_checks().len());
-    assert_eq!(after, checks.map(|before| before + 11), "one edge checks, not two");
-    drop(client);
-    leaves_nothing(world).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_drain_that_is_given_up_leaves_no_task() {
-    let mut world = draining(false).await;
-    drop(world.take_edge());
-    drop(world);
-    sleep(Duration::from_millis(1001)).await;
-    assert_eq!(tasks(), 0, "not even the one that would have stopped it");
 }

@@ -4,7 +4,8 @@ use meshlib::base::DrainTimes;
 
 use crate::{
     app::Health,
-    world::{CHECKED, EdgeOptions, World, raised, secs},
+    node::raised,
+    world::{CHECKED, EdgeOptions, World, secs},
 };
 
 const NO_PANIC: EdgeOptions = EdgeOptions {

@@ -7,7 +7,8 @@ use tokio::{runtime::Builder, task::JoinSet};
 
 use crate::{
     app::Health,
-    world::{EdgeOptions, Node, World, edge_address, sidecar_address},
+    node::Node,
+    world::{EdgeOptions, World, edge_address, sidecar_address},
 };
 
 /// A runtime of its own for each run, as two processes would have.

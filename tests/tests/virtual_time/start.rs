@@ -7,7 +7,8 @@ use meshlib::{base::resources::Network, testkit::Testkit};
 use crate::{
     app::Health,
     client::{Raw, tls},
-    world::{CHECKED, EdgeOptions, Node, SERVICE, World, edge_address, edge_file, raised, secs, tasks},
+    node::{Node, raised},
+    world::{CHECKED, EdgeOptions, SERVICE, World, edge_address, edge_file, secs, tasks},
 };
 
 /// The kubelet's question.

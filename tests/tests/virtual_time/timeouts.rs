@@ -19,7 +19,7 @@ async fn a_call_ends_fifteen_seconds_after_its_request() {
     assert_eq!(reply.grpc_message(), "upstream request timeout");
     assert!(reply.trailers.is_empty() && reply.body.is_empty(), "trailers only");
     // Both hops have the same 15 s; whose ends first answers.
-    let timeouts = |node: &crate::world::Node| node.counter("upstream_rq_timeout");
+    let timeouts = |node: &crate::node::Node| node.counter("upstream_rq_timeout");
     assert!(timeouts(world.edge()) + timeouts(world.sidecar(1)) >= 1);
 
     let mut slow = client.open("Echo").await.unwrap();
