@@ -131,9 +131,10 @@ impl DataPath {
                 },
                 Err(error) => (Failed { error, request: Some(std::mem::take(request)) }, None),
             };
+            let connection_ended = lease.as_ref().is_some_and(Lease::has_ended);
             drop(lease);
             attempt::failed(info, started, &picked, &failed.error);
-            match attempts.after(self, &picked, failed) {
+            match attempts.after(self, &picked, failed, connection_ended) {
                 Next::Again(again) => *request = again,
                 Next::GiveUp(error) => return Err(error),
             }
