@@ -17,6 +17,8 @@ mod probes;
 mod replies;
 mod request_headers;
 mod response_headers;
+mod retries;
 mod streams;
 mod support;
 mod wire1;
+mod workers;
