@@ -14,6 +14,7 @@ mod grpc;
 mod health;
 
 mod probes;
+mod reference;
 mod replies;
 mod request_headers;
 mod response_headers;
