@@ -222,20 +222,22 @@ async fn what_is_left_is_cut_twenty_five_seconds_after_the_signal() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_signal_stops_at_once() {
-    let world = draining(false).await;
-    let client = world.client().await;
-    let chat = client.open("Chat").await.unwrap();
-    world.at(7.0).await;
-    assert!(!client.is_closed());
-    world.edge().server.stop();
-    assert_eq!(finished(&world).await, secs(7));
-    let reply = chat.reply().await;
-    assert!(reply.as_ref().map_or(true, |reply| reply.broken.is_some()), "{reply:?}");
-    assert_eq!(world.now(), secs(7));
-    world.at(7.2).await;
-    assert!(client.is_closed());
-    drop(client);
-    leaves_nothing(world).await;
+    for at in [2, 7] {
+        let world = draining(false).await;
+        let client = world.client().await;
+        let chat = client.open("Chat").await.unwrap();
+        world.at(at as f64).await;
+        assert!(!client.is_closed());
+        world.edge().server.stop();
+        assert_eq!(finished(&world).await, secs(at));
+        let reply = chat.reply().await;
+        assert!(reply.as_ref().map_or(true, |reply| reply.broken.is_some()), "{reply:?}");
+        assert_eq!(world.now(), secs(at));
+        world.at(at as f64 + 0.2).await;
+        assert!(client.is_closed() && world.dial().await.is_err());
+        drop(client);
+        leaves_nothing(world).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use meshlib::testkit::Testkit;
+use meshlib::{base::resources::Network, testkit::Testkit};
 
 use crate::{
     app::Health,
     client::{Raw, tls},
-    world::{CHECKED, EdgeOptions, Node, SERVICE, World, edge_file, secs},
+    world::{CHECKED, EdgeOptions, Node, SERVICE, World, edge_address, edge_file, raised, secs, tasks},
 };
 
 /// The kubelet's question.
@@ -34,6 +34,19 @@ async fn clients_wait_in_the_queue_until_the_first_checks_are_through() {
         assert_eq!((reply.grpc_status(), world.now()), (Some(0), secs(1)), "answered in panic, once warm");
     };
     let (_edge, ()) = tokio::join!(starting, early);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_given_up_leaves_nothing() {
+    let world = World::new(1);
+    world.kit.dns.hang(SERVICE);
+    let kit = world.edge_kit();
+    let given_up = tokio::time::timeout(secs(2), start(kit.clone(), EdgeOptions::default())).await;
+    assert!(given_up.is_err());
+    kit.network.bind(edge_address()).expect("its port is free at once");
+    kit.network.bind(([127, 0, 0, 1], 8090).into()).expect("and that of its admin interface");
+    tokio::task::yield_now().await;
+    assert_eq!((tasks(), raised(kit.resources.stats())), (0, vec![]));
 }
 
 #[tokio::test(start_paused = true)]

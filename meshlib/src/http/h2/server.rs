@@ -146,8 +146,8 @@ struct Driver<T: Io, H> {
     streams: Arc<Streams<H>>,
     idle: Option<IdleTimer>,
     head_timeout: Option<Duration>,
-    /// When the header block under way has to be complete.
-    head: Option<Deadline>,
+    /// The header block under way, and when it has to be complete.
+    head: Option<(u32, Deadline)>,
     busy: bool,
     /// There was a stream.
     begun: bool,
@@ -160,7 +160,8 @@ impl<T: Io, H: Handler> Driver<T, H> {
         self.poll_phases(cx);
         while let Poll::Ready(accepted) = self.h2.poll_accept(cx) {
             let Some(Ok((request, respond))) = accepted else { return Poll::Ready(()) };
-            tokio::spawn(self.streams.clone().run(request, respond));
+            // Boxed first: tokio moves a task's future several times, and this one has 1.6 KB.
+            tokio::spawn(Box::pin(self.streams.clone().run(request, respond)));
             self.begun = true;
         }
         if self.seen.flooded() {
@@ -209,11 +210,12 @@ impl<T: Io, H: Handler> Driver<T, H> {
 
     /// While a header block is under way nothing else can come, for any stream.
     fn poll_head(&mut self, cx: &mut Context<'_>) {
-        let Some(timeout) = self.head_timeout.filter(|_| self.seen.is_reading_head()) else {
+        let (Some(timeout), Some(number)) = (self.head_timeout, self.seen.reading_head()) else {
             self.head = None;
             return;
         };
-        let deadline = self.head.get_or_insert_with(|| Deadline::after(timeout));
+        self.head = self.head.take().filter(|(head, _)| *head == number);
+        let (_, deadline) = self.head.get_or_insert_with(|| (number, Deadline::after(timeout)));
         if Pin::new(deadline).poll(cx).is_ready() {
             self.abrupt(Reason::NO_ERROR, cx);
         }
