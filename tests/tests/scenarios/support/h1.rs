@@ -165,11 +165,6 @@ impl Connection {
         while self.more().await {}
         String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
     }
-
-    /// The stream itself.
-    pub(crate) fn io(&mut self) -> &mut dyn Stream {
-        &mut *self.io
-    }
 }
 
 fn find(bytes: &[u8], end: &[u8]) -> Option<usize> {
