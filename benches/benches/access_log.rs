@@ -1,5 +1,5 @@
 //! A line of the access log in Envoy's default format.
-#![allow(missing_docs, clippy::expect_used, reason = "a benchmark")]
+#![expect(clippy::expect_used, reason = "what cannot be set up cannot be measured")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use meshlib::base::FinishObserver;

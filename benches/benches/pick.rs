@@ -1,5 +1,4 @@
 //! A pick, by the number of hosts: round robin over equal hosts, and over weighted ones.
-#![allow(missing_docs, reason = "criterion's macros make public functions")]
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use meshlib::cluster::balance::PickContext;

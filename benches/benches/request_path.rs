@@ -1,5 +1,5 @@
 //! A unary gRPC call in one process: through the layers alone, and through a whole proxy with both codecs over pipes.
-#![allow(missing_docs, clippy::expect_used, reason = "a benchmark")]
+#![expect(clippy::expect_used, reason = "what cannot be set up cannot be measured")]
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};

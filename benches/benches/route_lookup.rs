@@ -1,5 +1,4 @@
 //! From a request's head to its route, by the number of routes.
-#![allow(missing_docs, reason = "criterion's macros make public functions")]
 
 use std::hint::black_box;
 

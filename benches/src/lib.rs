@@ -1,7 +1,7 @@
 //! What the benchmarks of meshlib share: routes, hosts, an echo, a request's whole way in one process.
 //!
 //! What cannot be set up cannot be measured, so everything here panics instead of returning errors.
-#![allow(clippy::expect_used, missing_debug_implementations, reason = "see above")]
+#![expect(clippy::expect_used, missing_debug_implementations, reason = "see above")]
 
 pub mod echo;
 pub mod hosts;

@@ -1,5 +1,5 @@
 //! Budgets of allocations. What a request costs must not grow by accident.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![cfg(test)]
 
 use allocation_counter::{AllocationInfo, measure};
 use bytes::Bytes;

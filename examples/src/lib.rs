@@ -22,7 +22,8 @@
 //! | [`client`] | a client for it, over plaintext or TLS |
 //! | [`dns`] | an authoritative name server whose answers can be changed |
 //! | [`certificate`] | a self-signed certificate in PEM files |
-//! | [`demo`] | what the demonstrations print, and the loopback addresses they use |
+//! | [`mesh`] | all of the reference deployment on loopback, each proxy from an Envoy file |
+//! | [`demo`] | what the programs share: arguments, signals, printing, loopback addresses |
 //! | [`proto`] | the messages, clients and servers that are generated from `proto/` |
 
 pub mod certificate;
@@ -33,10 +34,15 @@ pub mod echo;
 pub mod mesh;
 
 /// The messages, clients and servers of the package `api`, generated from `proto/echo.proto` and `proto/stream.proto`.
-#[allow(missing_docs, unreachable_pub, clippy::too_many_lines)]
+#[expect(clippy::too_many_lines, reason = "generated code")]
 pub mod proto {
     tonic::include_proto!("api");
 
     /// Both files, as a serialized `FileDescriptorSet`, for server reflection.
     pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("api_descriptor");
 }
+
+/// The code in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,4 +1,5 @@
 //! The house keeps its floors: a module imports only from below (meshlib/ARCHITECTURE.md has the table).
+#![cfg(test)]
 
 use std::{
     fs,

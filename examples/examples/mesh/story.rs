@@ -1,15 +1,13 @@
 //! What happens, in order.
 
-use std::{
-    io::Write,
-    time::{Duration, Instant},
-};
+use std::{io::Write, time::Duration};
 
 use meshlib_examples::{
     client::EchoClient,
     demo::{Summary, Terminal},
     mesh::{Deployment, Options, StartError},
 };
+use tokio::time::Instant;
 
 use crate::show;
 

@@ -119,7 +119,7 @@ pub trait WallClock: Send + Sync {
 pub struct SystemClock;
 
 impl WallClock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
+    #[expect(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }

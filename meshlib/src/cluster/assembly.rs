@@ -75,7 +75,7 @@ impl Cluster {
             }
         };
         let inputs = ControlInputs::new(&config, connect, resources);
-        let traffic = inputs.traffic.clone();
+        let (traffic, failures) = (inputs.traffic.clone(), inputs.immediate_failures.clone());
         let control = Control::start(inputs, resources)?;
         let warm_up = WarmUp::new(config.warm_up);
         let (warmed, finished) = (control.warmed(), warm_up.clone());
@@ -83,7 +83,8 @@ impl Cluster {
             warmed.await;
             finished.finish();
         });
-        let shared = ClusterShared::new(config, control.hosts().clone(), warm_up, traffic, resources);
+        let shared = ClusterShared::new(config, control.hosts().clone(), warm_up, traffic, resources)
+            .with_immediate_failures(failures);
         Ok(Self(Arc::new(Inner { control, shared: Arc::new(shared), warming: warming.abort_handle() })))
     }
 

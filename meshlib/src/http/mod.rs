@@ -1,8 +1,7 @@
 //! Floor 2: HTTP, both ways.
 //!
-//! One [`Body`](body::Body) for everything that passes through, one way to erase a service
-//! ([`ArcService`](service::ArcService)), the codecs behind their seams, and the rules of gRPC and of headers that a
-//! proxy keeps.
+//! One [`Body`] for everything that passes through, one way to erase a service ([`ArcService`]), the codecs behind
+//! their seams, and the rules of gRPC and of headers that a proxy keeps.
 
 pub mod body;
 pub mod body_guard;

@@ -57,7 +57,7 @@ pub struct ConnectionLimit(Arc<Semaphore>);
 
 /// A connection's place under its [`ConnectionLimit`], until dropped.
 #[derive(Debug)]
-pub struct ConnectionPermit(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub struct ConnectionPermit(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl ConnectionLimit {
     /// At most `max` connections.

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
+#[cfg(feature = "tls")]
+use super::listener::stat_prefix;
 use super::{
     clusters::ClusterServices,
     config::{AccessLogConfig, AdminConfig, HttpConnectionManagerConfig, ListenerConfig, NodeConfig},
     connection_manager::HttpConnectionManager,
     filter,
-    listener::{ConnectionStack, stat_prefix},
+    listener::ConnectionStack,
 };
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsAcceptor;
@@ -100,8 +102,9 @@ pub(crate) fn admin_stack(
     resources: &Resources,
 ) -> Result<ConnectionStack, Error> {
     let mut http = HttpConnectionManagerConfig::new("admin", RouteTableConfig::default());
-    // The client's address is in the log as `x-forwarded-for`, as in Envoy's admin log.
+    // As in Envoy's admin log: the client's address as `x-forwarded-for`, and no request id.
     http.use_remote_address = true;
+    http.generate_request_id = false;
     let access_logs = AccessLogs::open(&config.access_logs, resources)?.observers(resources);
     Ok(ConnectionStack {
         #[cfg(feature = "tls")]

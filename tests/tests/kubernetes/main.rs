@@ -1,14 +1,10 @@
 //! The files of `examples/kubernetes`: every object is typed, every reference resolves, and names, ports and times fit
 //! together, as far as that can be known without a cluster.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests may panic, as tests do"
-)]
+#![cfg(test)]
 
 mod drain;
 mod envoy;
 mod files;
 mod objects;
 mod references;
+mod start;

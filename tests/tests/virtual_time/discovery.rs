@@ -39,7 +39,10 @@ async fn a_pod_that_is_added_is_checked_at_once_and_serves_after_one_good_check(
             served.get_or_insert(world.now());
         }
     }
-    assert!(served.is_some_and(|served| (secs(10)..=secs(10) + Duration::from_millis(200)).contains(&served)), "{served:?}");
+    assert!(
+        served.is_some_and(|served| (secs(10)..=secs(10) + Duration::from_millis(200)).contains(&served)),
+        "{served:?}"
+    );
     assert_eq!(world.app(2).edge_checks()[0], secs(10));
 }
 
@@ -105,7 +108,11 @@ async fn no_such_name_and_no_addresses_are_answers() {
         world.app(2).set_health(Health::NotServing);
         world.at(11.0).await;
         assert_eq!(world.edge().hosts(), (2, 1));
-        if nx { world.kit.dns.nx(SERVICE) } else { world.kit.dns.set(SERVICE, []) }
+        if nx {
+            world.kit.dns.nx(SERVICE)
+        } else {
+            world.kit.dns.set(SERVICE, [])
+        }
         world.at(15.0).await;
         assert_eq!(world.edge().hosts(), (1, 1), "the failing one goes at once, the passing one stays");
         assert_eq!(world.edge().counter("update_empty"), 1);

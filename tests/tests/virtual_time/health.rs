@@ -122,7 +122,8 @@ async fn panic_begins_below_half() {
         }
         let calls: Vec<usize> = (1..=pods).map(|pod| world.app(pod).calls()).collect();
         let served = if panics { pods } else { healthy };
-        let expected: Vec<usize> = (1..=pods).map(|pod| if pod <= served { 12 / usize::from(served) } else { 0 }).collect();
+        let expected: Vec<usize> =
+            (1..=pods).map(|pod| if pod <= served { 12 / usize::from(served) } else { 0 }).collect();
         assert_eq!(calls, expected, "{healthy} of {pods}");
         assert_eq!(edge.counter("lb_healthy_panic"), if panics { 12 } else { 0 }, "{healthy} of {pods}");
     }

@@ -1,9 +1,16 @@
 //! A whole mesh under a paused clock: hours of it in seconds, to the second, and the same each time.
+#![cfg(test)]
 
 mod app;
 mod client;
 mod discovery;
+mod drain;
 mod health;
+mod isolation;
+mod logs;
+mod published;
+mod repeat;
+mod rollout;
 mod start;
 mod timeouts;
 mod world;

@@ -11,7 +11,7 @@ use std::{
 use meshlib::{
     base::{
         Stats,
-        resources::{BoxIo, Network},
+        resources::{BoxIo, Files, Network},
         stats::StatValue,
     },
     envoy,
@@ -36,9 +36,9 @@ const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 /// Where the edge is.
 const EDGE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 
-const EDGE_FILE: &str = include_str!("edge.envoy.yaml");
-const SIDECAR_FILE: &str = include_str!("sidecar.envoy.yaml");
-const TLS_LINES: &str = "tls_context:
+pub(crate) const EDGE_FILE: &str = include_str!("edge.envoy.yaml");
+pub(crate) const SIDECAR_FILE: &str = include_str!("sidecar.envoy.yaml");
+pub(crate) const TLS_LINES: &str = "tls_context:
         common_tls_context:
           tls_certificates:
           - certificate_chain:
@@ -57,8 +57,7 @@ pub(crate) struct EdgeOptions {
 }
 
 /// Checks at their interval from the start, not after the 60 s that a cluster without traffic waits.
-pub(crate) const CHECKED: EdgeOptions =
-    EdgeOptions { tls: false, cluster: "", checks: "no_traffic_interval: 10s" };
+pub(crate) const CHECKED: EdgeOptions = EdgeOptions { tls: false, cluster: "", checks: "no_traffic_interval: 10s" };
 
 /// All of it. Dropping it ends all of it.
 pub(crate) struct World {
@@ -131,13 +130,26 @@ impl World {
     }
 
     pub(crate) async fn start_sidecar(&mut self, pod: u8) {
-        let node = Node::start("sidecar.envoy.yaml", SIDECAR_FILE, self.kit.at(address(pod))).await;
+        self.start_sidecar_from(pod, SIDECAR_FILE).await;
+    }
+
+    pub(crate) async fn start_sidecar_from(&mut self, pod: u8, file: &str) {
+        let node = Node::start("sidecar.envoy.yaml", file, self.kit.at(address(pod))).await;
         self.pods.entry(pod).or_default().sidecar = Some(node);
     }
 
     /// Starts the edge, and waits until it accepts.
     pub(crate) async fn start_edge(&mut self, options: EdgeOptions) {
-        self.edge = Some(Node::start("edge.envoy.yaml", &edge_file(options), self.edge_kit()).await);
+        self.start_edge_from(&edge_file(options)).await;
+    }
+
+    pub(crate) async fn start_edge_from(&mut self, file: &str) {
+        self.edge = Some(Node::start("edge.envoy.yaml", file, self.edge_kit()).await);
+    }
+
+    /// A file of the world.
+    pub(crate) fn read(&self, path: &str) -> Vec<u8> {
+        self.files.read(path.as_ref()).expect("a file")
     }
 
     /// What the edge runs on.
@@ -193,7 +205,8 @@ impl World {
     /// Asks the admin interface of a node, and gives the whole answer.
     pub(crate) async fn admin(&self, node: &Node, method: &str, path: &str) -> String {
         let mut raw = Raw::connect(&node.kit.network, local(8090)).await.expect("the admin interface accepts");
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         raw.write(request.as_bytes()).await;
         raw.to_end().await
     }

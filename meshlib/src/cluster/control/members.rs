@@ -112,6 +112,18 @@ impl Members {
         changed
     }
 
+    /// A host asked to be left; answers whether its health is another now. Without checks it could not come back.
+    pub(super) fn fail(&mut self, host: &Arc<Host>) -> bool {
+        let member = self.members.values_mut().find(|member| Arc::ptr_eq(&member.host, host));
+        let Some(member) = member.filter(|member| !member.states.is_empty()) else { return false };
+        member.states.iter_mut().for_each(|state| _ = state.fail());
+        let changed = host.set_health(HealthFlags::FAILED_ACTIVE_HC, true);
+        if changed {
+            tracing::info!(cluster = %self.cluster, host = %host.address(), "host asked to be left");
+        }
+        changed
+    }
+
     /// Whether each check of a host had a result, or the host is gone.
     pub(super) fn is_checked(&self, id: HostId) -> bool {
         self.members.get(&id).is_none_or(|member| member.states.iter().all(HealthState::is_known))

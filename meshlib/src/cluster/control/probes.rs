@@ -53,6 +53,11 @@ impl Probes {
         !self.checks.is_empty()
     }
 
+    /// A host failed by what it said with an ordinary response.
+    pub(super) fn failed_passively(&self) {
+        self.stats.iter().for_each(HealthCheckStats::failed_passively);
+    }
+
     /// The states of a host that was never checked.
     pub(super) fn states(&self) -> Vec<HealthState> {
         self.checks.iter().map(|(_, state)| state.clone()).collect()

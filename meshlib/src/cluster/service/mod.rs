@@ -76,7 +76,7 @@ impl DataPath {
 
     /// Answers one request. The error carries the record, and the response does where the request had none.
     ///
-    #[allow(clippy::manual_async_fn, reason = "an async fn would hold the request's place twice")]
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold the request's place twice")]
     fn respond(
         self: Arc<Self>,
         mut request: Request<Body>,
@@ -95,7 +95,10 @@ impl DataPath {
                 }
                 Err(error) => {
                     info.update(|record| record.flags |= error.flags());
-                    self.stats().completed(error.status());
+                    // No response is made for a client that went away.
+                    if error.kind() != ErrorKind::DownstreamTermination {
+                        self.stats().completed(error.status());
+                    }
                     Err(error.with_info(info))
                 }
             }
@@ -120,6 +123,7 @@ impl DataPath {
                 Ok(mut lease) => match lease.exchange(std::mem::take(request)).await {
                     Ok(response) => {
                         attempt::succeeded(info, started, response.status());
+                        self.shared.observe(picked.host(), response.headers());
                         self.stats().completed(response.status());
                         return Ok(InFlight::new(lease, admitted, info.clone(), started, grpc).guard(response));
                     }

@@ -33,7 +33,7 @@ impl ConfigErrors {
     }
 
     /// How many there are; those that were counted but not kept included.
-    #[allow(clippy::len_without_is_empty, reason = "never empty")]
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
         self.errors.len() + self.omitted
     }

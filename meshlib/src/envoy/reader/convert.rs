@@ -92,7 +92,6 @@ fn whole(value: Value<'_>, range: std::ops::RangeInclusive<i64>) -> Read<i64> {
     let given = match number(value)? {
         ScalarValue::Int(given) => given,
         // Protobuf's JSON takes `3.0` and `1e3` for whole numbers. Beyond 2^53 they are not exact, nor in any range.
-        #[allow(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
         ScalarValue::Float(given) if given.fract() == 0.0 && given.abs() < 9e15 => given as i64,
         _ => return Err(value.invalid(&must())),
     };
@@ -133,7 +132,6 @@ impl FromValue for Port {
 impl FromValue for f64 {
     fn from_value(value: Value<'_>) -> Read<Self> {
         match number(value)? {
-            #[allow(clippy::cast_precision_loss, reason = "as JSON reads it")]
             ScalarValue::Int(given) => Ok(given as Self),
             ScalarValue::Float(given) if given.is_finite() => Ok(given),
             _ => Err(value.invalid("a finite number")),

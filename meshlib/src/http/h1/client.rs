@@ -102,7 +102,7 @@ impl H1Client {
     }
 }
 
-#[allow(clippy::result_large_err, reason = "a failure gives the request back")]
+#[expect(clippy::result_large_err, reason = "a failure gives the request back")]
 fn outcome(sent: Result<Response<Incoming>, TrySendError<Request<Body>>>) -> Result<Response<Body>, Failed> {
     match sent {
         Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Err(unasked_upgrade().into()),

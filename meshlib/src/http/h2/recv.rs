@@ -71,7 +71,7 @@ impl RecvBody {
         }
         let kind = match self.role {
             Role::Server => ErrorKind::HeadersTooLarge,
-            Role::Client => ErrorKind::UpstreamProtocol,
+            Role::Client => error::OVERSIZE,
         };
         Err(Error::new(kind).with_detail("the trailers are too large"))
     }

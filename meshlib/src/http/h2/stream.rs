@@ -14,13 +14,14 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 
 use super::{
+    hpack,
     recv::RecvBody,
     seen::Seen,
     send::{Observe, SendBody, Sent},
 };
 use crate::{
     base::{ConnectionInfo, Error, ErrorKind, RequestInfo, ResponseFlags, drain::DrainHold, time::Deadline},
-    http::{body::Body, handler::Handler},
+    http::{body::Body, grpc, handler::Handler},
 };
 
 /// What a client is told when the rest of a response will not come. Not `NO_ERROR`: that says that it is whole.
@@ -44,7 +45,8 @@ impl<H: Handler> Streams<H> {
         let mut idle = StreamIdle::new(info.clone(), self.idle_timeout);
         let is_head = request.method() == Method::HEAD;
         let Some(response) = self.respond(request, &mut respond, &info, &mut idle).await else { return };
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        hpack::mark_unique(&mut head.headers);
         let bodiless = is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let end = bodiless || body.is_end_stream();
         // Fails if the client has gone meanwhile.
@@ -65,17 +67,20 @@ impl<H: Handler> Streams<H> {
         if !self.seen.limits().allow_head(&head.headers, Some(&head.uri)) {
             return Some(self.handler.refuse(Some(&head), Error::new(ErrorKind::HeadersTooLarge), info));
         }
-        let body = match stream.is_end_stream() {
-            true => Body::empty(),
-            false => Body::h2(RecvBody::request(stream, self.seen.clone(), info.clone())),
+        let body = if stream.is_end_stream() {
+            info.note_request_end();
+            Body::empty()
+        } else {
+            Body::h2(RecvBody::request(stream, self.seen.clone(), info.clone()))
         };
         tokio::select! {
             biased;
             // First, so that a stream that was given up before its turn came makes no work anywhere.
             _ = poll_fn(|cx| respond.poll_reset(cx)) => None,
             response = self.handler.call(Request::from_parts(head, body), info.clone()) => Some(response),
-            () = poll_fn(|cx| idle.poll(cx)) => {
-                Some(self.handler.refuse(None, Error::new(ErrorKind::StreamIdleTimeout), info))
+            uploading = idle.request(info) => {
+                let kind = if uploading { ErrorKind::RequestIdleTimeout } else { ErrorKind::StreamIdleTimeout };
+                Some(self.handler.refuse(None, Error::new(kind), info))
             }
         }
     }
@@ -135,13 +140,8 @@ impl Observe for Counted<'_> {
     }
 
     fn trailers(&mut self, trailers: &HeaderMap) {
-        self.0.update(|record| record.grpc_status = grpc_status(trailers));
+        self.0.update(|record| record.grpc_status = grpc::code_in(trailers).map(|code| code.0));
     }
-}
-
-/// The status in a gRPC response's trailers.
-fn grpc_status(trailers: &HeaderMap) -> Option<u32> {
-    trailers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
 /// How many times a stream is looked at within its idle timeout.
@@ -162,6 +162,13 @@ impl StreamIdle {
         let period = timeout / SAMPLES;
         let deadline = (!timeout.is_zero()).then(|| Deadline::at(info.started() + period));
         Self { info, period, seen: (0, 0), still: 0, deadline }
+    }
+
+    /// Waits until the stream is found idle; answers whether the request was still on its way then.
+    async fn request(&mut self, info: &RequestInfo) -> bool {
+        poll_fn(|cx| self.poll(cx)).await;
+        // Now: a request that is dropped has ended.
+        info.request_end().is_none()
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
