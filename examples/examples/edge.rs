@@ -44,8 +44,7 @@ fn config(listen: SocketAddr, upstream: Upstream, certificate: CertificateConfig
         .use_remote_address(true);
     let tls = DownstreamTlsConfig::new(vec![certificate]);
 
-    // A host that cannot be reached costs no request: the next one is tried.
-    let mut cluster = ClusterConfig::new("upstream", upstream.discovery).connect_failover(true);
+    let mut cluster = ClusterConfig::new("upstream", upstream.discovery);
     if !upstream.http1 {
         let (timeout, interval) = (Duration::from_secs(1), Duration::from_secs(5));
         cluster = cluster.http2().health_check(HealthCheckConfig::grpc(timeout, interval, 2, 2));

@@ -127,18 +127,26 @@ impl Drain {
     }
 
     /// Begins to drain; a task on the ambient runtime enters the phases as they come. A second call changes nothing.
+    ///
+    /// The task ends with [`DrainPhase::Stopped`], whoever enters it, or with the last clone of the drain.
     pub fn start(&self, times: DrainTimes) {
         if self.phase() != DrainPhase::Serving {
             return;
         }
         self.enter(DrainPhase::FailingHealth);
-        let drain = self.clone();
+        let (drain, mut phase) = (Arc::downgrade(&self.0), self.0.phase.subscribe());
+        let begin = tokio::time::Instant::now();
+        let steps = [(times.accept.min(times.stop), DrainPhase::Draining), (times.stop, DrainPhase::Stopped)];
         tokio::spawn(async move {
-            let begin = tokio::time::Instant::now();
-            tokio::time::sleep_until(begin + times.accept.min(times.stop)).await;
-            drain.enter(DrainPhase::Draining);
-            tokio::time::sleep_until(begin + times.stop).await;
-            drain.enter(DrainPhase::Stopped);
+            for (after, next) in steps {
+                tokio::select! {
+                    biased;
+                    _ = phase.wait_for(|current| *current == DrainPhase::Stopped) => return,
+                    () = tokio::time::sleep_until(begin + after) => {}
+                }
+                let Some(drain) = drain.upgrade() else { return };
+                Self(drain).enter(next);
+            }
         });
     }
 
@@ -219,6 +227,24 @@ mod tests {
         assert_eq!(begin.elapsed().as_secs(), 5);
         drain.finished().await;
         assert_eq!(begin.elapsed().as_secs(), 25);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn its_task_ends_when_it_is_stopped_and_when_nobody_is_left() {
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        for stop in [true, false] {
+            let drain = Drain::new();
+            drain.start(DrainTimes::default());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(tasks(), 1);
+            if stop {
+                drain.enter(DrainPhase::Stopped);
+            } else {
+                drop(drain);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert_eq!(tasks(), 0);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -69,8 +69,10 @@ pub enum ErrorKind {
     UpstreamProtocol,
     /// The route's timeout ended the request (504, `UT`).
     RouteTimeout,
-    /// Nothing moved on the stream for its idle timeout (408 or 504, `SI`).
+    /// Nothing moved on the stream for its idle timeout (504, `SI`).
     StreamIdleTimeout,
+    /// The same while the request was still on its way (408, `SI`; Envoy's `maybeRequestTimeoutCode`).
+    RequestIdleTimeout,
     /// The client went away (`DC`).
     DownstreamTermination,
     /// The client broke the protocol (400, `DPE`).
@@ -134,6 +136,9 @@ impl ErrorKind {
             }
             Self::StreamIdleTimeout => {
                 facts(StatusCode::GATEWAY_TIMEOUT, Internal, F::STREAM_IDLE_TIMEOUT, "stream timeout")
+            }
+            Self::RequestIdleTimeout => {
+                facts(StatusCode::REQUEST_TIMEOUT, Downstream, F::STREAM_IDLE_TIMEOUT, "stream timeout")
             }
             Self::DownstreamTermination => {
                 facts(StatusCode::INTERNAL_SERVER_ERROR, Downstream, F::DOWNSTREAM_CONNECTION_TERMINATION, "")

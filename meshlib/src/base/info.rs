@@ -108,6 +108,8 @@ pub struct Record {
     pub authority: Option<HeaderValue>,
     /// The downstream protocol.
     pub version: Version,
+    /// Whether the request speaks gRPC, by its content type.
+    pub grpc: bool,
     /// The request headers that somebody asked for; see [`FinishObserver::request_headers`].
     pub request_headers: Vec<(HeaderName, HeaderValue)>,
     /// The response headers that somebody asked for; see [`FinishObserver::response_headers`].
@@ -335,6 +337,7 @@ impl RequestInfo {
             record.uri = request.uri().clone();
             record.version = request.version();
             record.authority = authority(request);
+            record.grpc = is_grpc(request.headers());
             record.captured = true;
             record.request_headers.clear();
             capture(request.headers(), &self.0.observers.request_headers, &mut record.request_headers);
@@ -404,6 +407,14 @@ impl RequestInfo {
     pub fn take_upload(&self) -> Option<Upload> {
         self.0.upload.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// Whether these headers begin a gRPC message: `content-type` is `application/grpc`, alone or followed by `+` or `;`.
+/// `application/grpc-web` is not.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(http::header::CONTENT_TYPE);
+    let rest = content_type.and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
+    matches!(rest, Some([] | [b'+' | b';', ..]))
 }
 
 fn authority<B>(request: &http::Request<B>) -> Option<HeaderValue> {

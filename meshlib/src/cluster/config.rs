@@ -40,7 +40,8 @@ pub struct ClusterConfig {
     pub panic_threshold: f64,
     /// Whether a host that discovery dropped goes at once, healthy or not (`ignore_health_on_host_removal`).
     pub ignore_health_on_host_removal: bool,
-    /// Whether a failed connect moves on to the next host within the same pick. Off for Envoy files, on for builders.
+    /// Whether a failed connect moves on to the next host within the same pick. Default true; false in Envoy files, for
+    /// Envoy answers 503.
     pub connect_failover: bool,
     /// How long first calls wait for the first resolution and the first checks. Default 5 s.
     pub warm_up: Duration,
@@ -49,7 +50,8 @@ pub struct ClusterConfig {
 }
 
 impl ClusterConfig {
-    /// A cluster of this name and discovery, everything else at Envoy's defaults.
+    /// A cluster of this name and discovery, everything else at its default: Envoy's, but for
+    /// [`connect_failover`](Self::connect_failover).
     pub fn new(name: impl Into<Arc<str>>, discovery: DiscoveryConfig) -> Self {
         Self {
             name: name.into(),
@@ -61,7 +63,7 @@ impl ClusterConfig {
             circuit_breakers: CircuitBreakersConfig::default(),
             panic_threshold: 50.0,
             ignore_health_on_host_removal: false,
-            connect_failover: false,
+            connect_failover: true,
             warm_up: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(3600),
         }

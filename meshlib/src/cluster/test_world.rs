@@ -244,7 +244,7 @@ pub(crate) fn host(last: u8) -> Arc<Host> {
 }
 
 pub(crate) fn config(http2: bool) -> ClusterConfig {
-    let mut config = ClusterConfig::new("c", DiscoveryConfig::Static(Vec::new()));
+    let mut config = ClusterConfig::new("c", DiscoveryConfig::Static(Vec::new())).connect_failover(false);
     if http2 {
         config.protocol = UpstreamProtocol::Http2(Http2Options::upstream());
     }

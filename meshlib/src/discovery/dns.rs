@@ -1,11 +1,14 @@
 //! Every address of a name is an endpoint, and the name is resolved over and over (Envoy's `STRICT_DNS`).
 //!
 //! A poll-driven machine over any [`Resolve`]: the system's resolver, a simulated one, a test's script. Each name is
-//! resolved at once and again a refresh interval after the *end* of its last resolution, which may take 5 s at most.
+//! resolved at once and again a refresh interval after the *end* of its last resolution, which may take 5 s at most;
+//! after one that failed, from its *beginning*, so that a server which does not answer is asked no less often than one
+//! which says that it cannot.
 //!
 //! - An answer replaces what the name had; "no such name" and "no addresses" are answers and leave it without any.
 //! - A failure (SERVFAIL, refused, no answer in time) keeps what the name had and is reported as
-//!   [`Update::Failed`].
+//!   [`Update::Failed`]. What the resolution took is taken off the interval after it, half of it at most: a server
+//!   that died and came back is found within the interval. A back-off that was configured counts from the end.
 //! - Names are independent. An update is the union of what each name has so far, so the first update may lack names
 //!   that are still being resolved: [`Discover::is_settled`] says when each had its first outcome, failures included.
 //! - One address has one endpoint, however many names lead to it; the first name gives hostname and weight.
@@ -51,7 +54,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use self::lookup::Resolution;
 use super::{
@@ -122,7 +125,7 @@ struct Name {
 
 enum State {
     Due,
-    Resolving(BoxFuture<io::Result<Resolution>>),
+    Resolving(Instant, BoxFuture<io::Result<Resolution>>),
     Waiting(Pin<Box<Sleep>>),
     /// An address as it is written: nothing to ask, now or later.
     Literal,
@@ -218,12 +221,13 @@ impl Name {
                     context.stats.attempt.increment();
                     let resolution =
                         lookup::resolve(context.resolver.clone(), self.endpoint.host.clone(), context.family);
-                    self.state = State::Resolving(Box::pin(resolution));
+                    self.state = State::Resolving(Instant::now(), Box::pin(resolution));
                 }
-                State::Resolving(resolution) => match resolution.as_mut().poll(cx) {
+                State::Resolving(begin, resolution) => match resolution.as_mut().poll(cx) {
                     Poll::Pending => break,
                     Poll::Ready(result) => {
-                        let (outcome, next) = self.settle(result, context);
+                        let took = begin.elapsed();
+                        let (outcome, next) = self.settle(result, took, context);
                         ended = Some(outcome);
                         self.state = State::Waiting(Box::pin(sleep(next)));
                     }
@@ -239,7 +243,12 @@ impl Name {
     }
 
     /// Takes the end of a resolution; answers with the outcome and the interval to the next one.
-    fn settle(&mut self, result: io::Result<Resolution>, context: &mut DnsContext) -> (Result<(), String>, Duration) {
+    fn settle(
+        &mut self,
+        result: io::Result<Resolution>,
+        took: Duration,
+        context: &mut DnsContext,
+    ) -> (Result<(), String>, Duration) {
         self.settled = true;
         let host = &self.endpoint.host;
         match result {
@@ -261,7 +270,7 @@ impl Name {
                     tracing::warn!(name = %host, %error, "DNS name does not resolve; its last addresses are kept");
                 }
                 self.failures = self.failures.saturating_add(1);
-                (Err(format!("cannot resolve {host}: {error}")), context.back_off(self.failures))
+                (Err(format!("cannot resolve {host}: {error}")), context.back_off(self.failures, took))
             }
         }
     }
@@ -275,9 +284,12 @@ impl DnsContext {
         }
     }
 
-    /// Anywhere between the base and base × 2^failures, the maximum at most.
-    fn back_off(&mut self, failures: u32) -> Duration {
-        let Some((base, max)) = self.failure_refresh else { return self.refresh_rate };
+    /// Anywhere between the base and base × 2^failures, the maximum at most. Without them the refresh interval, less
+    /// what the failure took: an answer that is waited for in vain must not put off the next question.
+    fn back_off(&mut self, failures: u32, took: Duration) -> Duration {
+        let Some((base, max)) = self.failure_refresh else {
+            return self.refresh_rate.saturating_sub(took).max(self.refresh_rate / 2);
+        };
         let base = base.max(MIN_INTERVAL);
         let ceiling = base.saturating_mul(2_u32.saturating_pow(failures)).min(max).max(base);
         base + (ceiling - base).mul_f64(self.rng.f64())

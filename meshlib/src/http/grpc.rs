@@ -8,9 +8,10 @@
 //! assert_eq!(Code::UNAVAILABLE.name(), Some("Unavailable"));
 //! ```
 
-use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::headers::GRPC_STATUS;
+use crate::base::info;
 
 /// The status of a gRPC call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,8 +61,7 @@ impl Code {
 /// Whether these headers begin a gRPC message: `content-type` is `application/grpc`, alone or followed by `+` or `;`.
 /// `application/grpc-web` is not.
 pub fn is_grpc(headers: &HeaderMap) -> bool {
-    let rest = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
-    matches!(rest, Some([] | [b'+' | b';', ..]))
+    info::is_grpc(headers)
 }
 
 /// The code that a local reply of this HTTP status has for a gRPC client (Envoy's `httpToGrpcStatus`).
@@ -105,6 +105,8 @@ fn is_plain(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
+
     use super::*;
 
     #[test]

@@ -24,6 +24,7 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// Answers a request. Dropping the future cancels it.
     fn call(&self, request: Request<Body>, info: RequestInfo) -> impl Future<Output = Response<Body>> + Send;
 
-    /// The answer to a request that the codec refuses, recorded as such.
+    /// The answer to a request that the codec refuses, recorded as such. Without its head, what [`Handler::call`] has
+    /// recorded of it decides the form.
     fn refuse(&self, request: Option<&request::Parts>, error: Error, info: &RequestInfo) -> Response<Body>;
 }

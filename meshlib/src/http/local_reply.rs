@@ -20,7 +20,7 @@ use super::{
     grpc,
     headers::{GRPC_MESSAGE, GRPC_STATUS, X_ENVOY_OVERLOADED},
 };
-use crate::base::{Error, ErrorKind};
+use crate::base::{Error, ErrorKind, info::Record};
 
 /// What of a request decides the form of a local reply. Noted before the request moves on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,11 @@ impl ReplyTo {
     /// Looks at the head of a request.
     pub fn head_of(method: &Method, headers: &HeaderMap) -> Self {
         Self { grpc: grpc::is_grpc(headers), head: method == Method::HEAD }
+    }
+
+    /// Looks at the record of a request whose head has moved on.
+    pub fn recorded(record: &Record) -> Self {
+        Self { grpc: record.grpc, head: record.captured && record.method == Method::HEAD }
     }
 
     /// Whether the client speaks gRPC, and gets trailers-only replies.

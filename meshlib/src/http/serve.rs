@@ -39,8 +39,18 @@ use crate::{
 /// What an HTTP/2 client says first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How much longer than the beginning of a drain the first bytes may take.
-const GRACE: Duration = Duration::from_secs(1);
+/// A connection that was accepted just before a drain closed the port may still ask its first question for so long:
+/// its client cannot know.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
+/// Waits until a connection that has not asked anything yet is to be let go of.
+pub(crate) async fn too_late(drain: &Drain) {
+    drain.reached(DrainPhase::Draining).await;
+    tokio::select! {
+        () = tokio::time::sleep(GRACE) => {}
+        () = drain.reached(DrainPhase::Stopped) => {}
+    }
+}
 
 /// What a connection's first bytes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,20 +134,12 @@ async fn sniff_in_time<T: AsyncRead + Unpin>(
 ) -> Option<(Sniffed, Rewind<T>)> {
     let limit = options.request_headers_timeout;
     let late = async { if limit.is_zero() { std::future::pending().await } else { Deadline::after(limit).await } };
-    let drained = async {
-        drain.reached(DrainPhase::Draining).await;
-        // Accepted a moment ago, its first request may be on the way.
-        tokio::select! {
-            () = tokio::time::sleep(GRACE) => {}
-            () = drain.reached(DrainPhase::Stopped) => {}
-        }
-    };
     let mut sniffing = pin!(sniff(io));
     tokio::select! {
         biased;
         sniffed = &mut sniffing => sniffed.ok(),
         () = late => None,
-        () = drained => None,
+        () = too_late(drain) => None,
     }
 }
 

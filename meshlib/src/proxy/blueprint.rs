@@ -102,8 +102,9 @@ pub(crate) fn admin_stack(
     resources: &Resources,
 ) -> Result<ConnectionStack, Error> {
     let mut http = HttpConnectionManagerConfig::new("admin", RouteTableConfig::default());
-    // The client's address is in the log as `x-forwarded-for`, as in Envoy's admin log.
+    // As in Envoy's admin log: the client's address as `x-forwarded-for`, and no request id.
     http.use_remote_address = true;
+    http.generate_request_id = false;
     let access_logs = AccessLogs::open(&config.access_logs, resources)?.observers(resources);
     Ok(ConnectionStack {
         #[cfg(feature = "tls")]

@@ -7,14 +7,19 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response, header::HOST, request};
+use http::{
+    HeaderValue, Request, Response,
+    header::{CONNECTION, HOST},
+    request,
+};
 use tokio::time::Instant;
 
 use super::config::HttpConnectionManagerConfig;
 use crate::{
     base::{
-        ConnectionInfo, Counter, Error, ErrorKind, Gauge, RequestInfo, Resources, Stats,
-        info::{FinishObserver, FinishObservers},
+        ConnectionInfo, Counter, Drain, DrainPhase, Error, ErrorKind, Gauge, RequestInfo, Resources, ResponseFlags,
+        Stats,
+        info::{FinishObserver, FinishObservers, Record},
         resources::WallClock,
         stats::GaugeGuard,
     },
@@ -57,6 +62,28 @@ impl ConnectionStats {
     }
 }
 
+/// Counts the requests that the end of a drain cut off: `http.<prefix>.downstream_rq_drain_reset`.
+struct DrainResets {
+    drain: Drain,
+    counter: Counter,
+}
+
+impl DrainResets {
+    fn new(resources: &Resources, prefix: &str) -> Self {
+        let counter = resources.stats().counter(format!("{prefix}downstream_rq_drain_reset"));
+        Self { drain: resources.drain().clone(), counter }
+    }
+}
+
+impl FinishObserver for DrainResets {
+    fn on_finish(&self, _: &RequestInfo, record: &Record) {
+        let broken_off = record.flags.contains(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
+        if broken_off && self.drain.phase() == DrainPhase::Stopped {
+            self.counter.increment();
+        }
+    }
+}
+
 /// Counts a connection as open, until dropped.
 pub(crate) struct OpenConnection {
     _active: GaugeGuard,
@@ -78,6 +105,7 @@ impl HttpConnectionManager {
         })?;
         let requests = Arc::new(HttpStats::new(resources.stats(), &config.stat_prefix));
         let counted: Arc<dyn FinishObserver> = requests.clone();
+        let cut = Arc::new(DrainResets::new(resources, &prefix));
         Ok(Self(Arc::new(Manager {
             service,
             forwarded: ForwardedLayer::new()
@@ -85,7 +113,7 @@ impl HttpConnectionManager {
                 .trusted_hops(config.xff_num_trusted_hops),
             ids: config.generate_request_id.then(|| RequestIdLayer::new(resources.random())),
             server: ServerHeaderLayer::new(server).wall_clock(resources.wall_clock().clone()),
-            observers: FinishObservers::new(access_logs.into_iter().chain([counted])),
+            observers: FinishObservers::new(access_logs.into_iter().chain([counted, cut])),
             requests,
             connections: ConnectionStats::new(resources.stats(), &prefix),
             wall_clock: resources.wall_clock().clone(),
@@ -123,9 +151,14 @@ impl HttpConnectionManager {
 
     /// Completes a response's head, or replies to what went wrong.
     fn complete(&self, response: Result<Response<Body>, Error>, to: ReplyTo, info: &RequestInfo) -> Response<Body> {
+        let gone = response.as_ref().is_err_and(|error| error.kind() == ErrorKind::DownstreamTermination);
         let mut response = match response {
             Ok(mut response) => {
+                // What a filter says of this connection stands; what a host says is about another one.
+                let own =
+                    response.headers().get(CONNECTION).filter(|_| info.read(|record| record.local_reply)).cloned();
                 strip_hop_by_hop(response.headers_mut());
+                response.headers_mut().extend(own.map(|own| (CONNECTION, own)));
                 response
             }
             Err(error) => {
@@ -139,6 +172,10 @@ impl HttpConnectionManager {
                 to.error(&error)
             }
         };
+        if gone {
+            // Nobody is there to get it, so it is no response.
+            return response;
+        }
         self.0.server.apply(response.headers_mut());
         info.capture_response(response.status(), response.headers());
         if let Some(code) = grpc::code_in(response.headers()) {
@@ -186,7 +223,7 @@ impl Handler for HttpConnectionManager {
                 info.capture_request(&Request::from_parts(head.clone(), ()));
                 ReplyTo::head_of(&head.method, &head.headers)
             }
-            None => ReplyTo::default(),
+            None => info.read(ReplyTo::recorded),
         };
         self.complete(Err(error), to, info)
     }

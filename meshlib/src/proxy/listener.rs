@@ -10,10 +10,9 @@ use tokio::{sync::mpsc, task::JoinSet};
 use super::{
     bind_error,
     connection_manager::HttpConnectionManager,
+    port::Port,
     worker::{Load, Worker},
 };
-#[cfg(feature = "tls")]
-use crate::net::tls::TlsAcceptor;
 use crate::{
     base::{
         ConnectionInfo, Counter, Drain, DrainPhase, Error, Gauge, Resources, Stats,
@@ -22,6 +21,8 @@ use crate::{
     http::{options::ServerOptions, serve::serve_connection},
     net::listen::{ConnectionLimit, ConnectionPermit, Listener as Accepting},
 };
+#[cfg(feature = "tls")]
+use crate::{http::serve::too_late, net::tls::TlsAcceptor};
 
 /// A listener that is bound and does not accept yet.
 pub(crate) struct Listener {
@@ -67,12 +68,17 @@ pub(crate) fn stat_prefix(address: SocketAddr) -> String {
 }
 
 impl Listener {
-    /// Binds `address`.
-    pub(crate) fn bind(address: SocketAddr, limit: ConnectionLimit, resources: &Resources) -> Result<Self, Error> {
-        let accepting = resources.network().bind(address).map_err(|error| bind_error::explain(address, &error))?;
-        let accepting = Accepting::new(accepting, limit);
+    /// Binds `address`. The port is closed with the listener, or with what comes beside it, whichever goes first.
+    pub(crate) fn bind(
+        address: SocketAddr,
+        limit: ConnectionLimit,
+        resources: &Resources,
+    ) -> Result<(Self, Port), Error> {
+        let acceptor = resources.network().bind(address).map_err(|error| bind_error::explain(address, &error))?;
+        let (port, acceptor) = Port::new(acceptor);
+        let accepting = Accepting::new(acceptor, limit);
         let local_addr = accepting.local_addr().map_err(|error| bind_error::explain(address, &error))?;
-        Ok(Self { accepting, local_addr, stats: ListenerStats::new(resources.stats(), address) })
+        Ok((Self { accepting, local_addr, stats: ListenerStats::new(resources.stats(), address) }, port))
     }
 
     /// Where it listens; the real port where 0 was asked for.
@@ -165,8 +171,13 @@ impl ConnectionStack {
     async fn serve(self, io: BoxIo, connection: ConnectionInfo, drain: Drain) {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            // The acceptor counts its own failures.
-            if let Ok((io, info)) = tls.accept(io).await {
+            let accepted = tokio::select! {
+                biased;
+                // The acceptor counts its own failures.
+                accepted = tls.accept(io) => accepted.ok(),
+                () = too_late(&drain) => None,
+            };
+            if let Some((io, info)) = accepted {
                 self.serve_http(Box::new(io), connection.with_tls(info), drain).await;
             }
             return;

@@ -15,5 +15,6 @@ mod connection_manager;
 mod defaults;
 mod filter;
 mod listener;
+mod port;
 pub mod server;
 mod worker;

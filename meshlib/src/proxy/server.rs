@@ -25,6 +25,7 @@ use super::{
     clusters::Clusters,
     config::{AdminConfig, MeshConfig},
     listener::Listener,
+    port::Port,
     worker::Worker,
 };
 use crate::{
@@ -33,13 +34,15 @@ use crate::{
     net::listen::ConnectionLimit,
 };
 
-/// A proxy that runs. Dropping it stops everything it started, at once; [`drain`](Self::drain) does it gently.
+/// A proxy that runs. Dropping it stops everything it started: its ports are free at once, its tasks end with the next
+/// turn of their runtime. [`drain`](Self::drain) does it gently.
 pub struct Server {
     resources: Resources,
     clusters: Clusters,
     listeners: Vec<(Arc<str>, SocketAddr)>,
     admin: Option<SocketAddr>,
     quit: Arc<Notify>,
+    _ports: Vec<Port>,
     _tasks: Tasks,
 }
 
@@ -95,8 +98,9 @@ impl Server {
             listener.start(&stacks, resources.drain(), &mut starting.tasks);
         }
         state.set_initialized();
-        let Starting { clusters, addresses, tasks, .. } = starting;
-        Ok(Self { resources, clusters, listeners: addresses, admin, quit, _tasks: Tasks(Mutex::new(tasks)) })
+        let Starting { clusters, addresses, ports, tasks, .. } = starting;
+        let tasks = Tasks(Mutex::new(tasks));
+        Ok(Self { resources, clusters, listeners: addresses, admin, quit, _ports: ports, _tasks: tasks })
     }
 
     /// Where the listener of this name is bound; the real port where the configuration says 0.
@@ -154,6 +158,7 @@ struct Starting {
     clusters: Clusters,
     bound: Vec<(ListenerBlueprint, Listener)>,
     addresses: Vec<(Arc<str>, SocketAddr)>,
+    ports: Vec<Port>,
     tasks: JoinSet<()>,
 }
 
@@ -163,19 +168,22 @@ impl Starting {
     fn bind(config: &MeshConfig, resources: &Resources) -> Result<Self, Error> {
         let clusters = Clusters::start(&config.clusters, resources)?;
         let limit = ConnectionLimit::of_system(resources.files().as_ref());
-        let (mut bound, mut addresses) = (Vec::new(), Vec::new());
+        let (mut bound, mut addresses, mut ports) = (Vec::new(), Vec::new(), Vec::new());
         for listener in &config.listeners {
             let blueprint = ListenerBlueprint::new(listener, &config.node, resources)?;
-            let socket = Listener::bind(listener.address, limit.clone(), resources)?;
+            let (socket, port) = Listener::bind(listener.address, limit.clone(), resources)?;
+            ports.push(port);
             addresses.push((listener.name.clone(), socket.local_addr()));
             bound.push((blueprint, socket));
         }
-        Ok(Self { clusters, bound, addresses, tasks: JoinSet::new() })
+        Ok(Self { clusters, bound, addresses, ports, tasks: JoinSet::new() })
     }
 
     /// The admin interface: one more listener, served on the runtime of the server itself.
     fn admin(&mut self, config: &AdminConfig, state: AdminState, resources: &Resources) -> Result<SocketAddr, Error> {
-        let listener = Listener::bind(config.address, ConnectionLimit::new(admin::MAX_CONNECTIONS), resources)?;
+        let limit = ConnectionLimit::new(admin::MAX_CONNECTIONS);
+        let (listener, port) = Listener::bind(config.address, limit, resources)?;
+        self.ports.push(port);
         let address = listener.local_addr();
         let stack = admin_stack(config, admin::stack(state), resources)?;
         // It answers to the end: its own drain never begins.

@@ -1,5 +1,13 @@
 //! The Envoy files inside the deployment.
 
+use std::time::Duration;
+
+use meshlib::{
+    cluster::config::{DiscoveryConfig, DnsEndpoint, StaticEndpoint},
+    http::header_match::HeaderMatch,
+    proxy::config::{CertificateConfig, HttpFilterConfig, MeshConfig},
+    route::config::PathMatch,
+};
 use serde_json::Value;
 
 use crate::files;
@@ -9,13 +17,15 @@ use crate::files;
 pub(crate) struct EnvoyFile {
     pub(crate) name: String,
     root: Value,
+    /// The same, as meshlib reads it.
+    pub(crate) config: MeshConfig,
 }
 
 impl EnvoyFile {
     pub(crate) fn read(name: &str) -> Self {
         let text = files::read(name);
-        let root = parse_and_validate_envoy_file(name, &text);
-        Self { name: name.to_owned(), root }
+        let (root, config) = parse_and_validate_envoy_file(name, &text);
+        Self { name: name.to_owned(), root, config }
     }
 
     /// The one value at this JSON pointer.
@@ -87,10 +97,59 @@ fn number(value: &Value) -> i32 {
     value.as_i64().unwrap().try_into().unwrap()
 }
 
-/// Every Envoy file of the deployment comes through here. It must be YAML; the reading by meshlib itself belongs here
-/// too, in a line that lowers `text` and fails on any diagnostic.
-fn parse_and_validate_envoy_file(name: &str, text: &str) -> Value {
-    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"))
+/// Every Envoy file of the deployment comes through here: it must be YAML, and meshlib must have nothing to say to it.
+fn parse_and_validate_envoy_file(name: &str, text: &str) -> (Value, MeshConfig) {
+    let root = serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let loaded = meshlib::envoy::load(name, text).unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    (root, loaded.config)
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+/// The other tests look at the file as it is written; this one makes sure that it is read so.
+#[test]
+fn what_is_written_is_what_is_loaded() {
+    for file in [EnvoyFile::read("edge.envoy.yaml"), EnvoyFile::read("sidecar.envoy.yaml")] {
+        let ([listener], [cluster]) = (&*file.config.listeners, &*file.config.clusters) else { panic!("{file:?}") };
+        assert_eq!(i32::from(listener.address.port()), file.port());
+        assert_eq!(listener.address.ip().is_unspecified(), file.listens_to_everybody());
+        let [chain] = &*listener.filter_chains else { panic!("{listener:?}") };
+        let certificates = chain.tls.as_ref().map(|tls| tls.certificates.clone());
+        let written = file.certificate().map(|[chain, key]| vec![CertificateConfig::files(chain, key)]);
+        assert_eq!(certificates, written, "{}", file.name);
+
+        let [host] = &*chain.http.routes.virtual_hosts else { panic!("{chain:?}") };
+        let routes: Vec<_> = host.routes.iter().map(|route| (&route.matches.path, &*route.action.cluster)).collect();
+        let prefixes = file.routes().into_iter().map(|(prefix, to)| (PathMatch::Prefix(prefix.to_owned()), to));
+        assert_eq!(routes, prefixes.collect::<Vec<_>>().iter().map(|(path, to)| (path, *to)).collect::<Vec<_>>());
+        let [HttpFilterConfig::HealthCheck(filter)] = &*chain.http.http_filters else { panic!("{chain:?}") };
+        let headers = file.health_headers().into_iter();
+        let headers = headers.map(|(name, value)| HeaderMatch::exact(name.parse().unwrap(), value));
+        assert_eq!(filter.headers, headers.collect::<Vec<_>>());
+
+        let (address, port) = (file.endpoint().0, file.endpoint().1.try_into().unwrap());
+        match &cluster.discovery {
+            DiscoveryConfig::Static(fixed) => {
+                assert_eq!(fixed, &[StaticEndpoint::new(format!("{address}:{port}").parse().unwrap())]);
+            }
+            DiscoveryConfig::StrictDns(dns) => assert_eq!(dns.endpoints, [DnsEndpoint::new(address, port)]),
+            other => panic!("{other:?}"),
+        }
+        let [check] = &*cluster.health_checks else { panic!("{cluster:?}") };
+        assert_eq!(seconds(check.interval), file.check_seconds("interval"));
+        assert_eq!(seconds(check.no_traffic_interval), file.check_seconds("no_traffic_interval"));
+        assert_eq!(seconds(check.timeout), file.check_seconds("timeout"));
+    }
+}
+
+#[test]
+#[should_panic(expected = "`helth_checks`")]
+fn a_field_that_meshlib_does_not_know_is_found() {
+    let text = files::read("edge.envoy.yaml").replace("health_checks:", "helth_checks:");
+    parse_and_validate_envoy_file("edge.envoy.yaml", &text);
 }
 
 #[test]

@@ -7,3 +7,4 @@ mod envoy;
 mod files;
 mod objects;
 mod references;
+mod start;

@@ -2,10 +2,13 @@
 #![cfg(test)]
 
 mod authority;
+mod cancel;
 mod discovery;
 mod drain;
 mod edge;
+mod flow;
 mod gauges;
+mod grpc;
 mod health;
 mod http1;
 mod replies;

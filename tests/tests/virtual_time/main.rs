@@ -4,7 +4,11 @@
 mod app;
 mod client;
 mod discovery;
+mod drain;
 mod health;
+mod isolation;
+mod logs;
+mod repeat;
 mod start;
 mod timeouts;
 mod world;

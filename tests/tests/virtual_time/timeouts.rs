@@ -77,13 +77,15 @@ async fn a_stream_on_which_nothing_moves_ends_after_five_minutes() {
     assert!(silent.broken.is_some(), "its response had begun");
 
     let unanswered = client.open("Echo").await.unwrap().reply().await.unwrap();
-    assert_eq!((unanswered.took, unanswered.grpc_status()), (secs(300), Some(2)), "{unanswered:?}");
+    // Whose end is first, edge or sidecar, is left open: the sidecar's answer would come from upstream.
+    assert_eq!((unanswered.status, unanswered.took), (200, secs(300)));
+    assert_eq!((unanswered.grpc_status(), unanswered.grpc_message()), (Some(2), "stream timeout"), "a 408 in gRPC");
 
     let mut spoke = client.open("Chat").await.unwrap();
     spoke.say("once", false).unwrap();
     let spoke = spoke.reply().await.unwrap();
     assert!((secs(300)..=secs(375)).contains(&spoke.took), "found at a quarter of the time at most: {:?}", spoke.took);
-    tokio::time::sleep(secs(1)).await;
+    tokio::time::sleep(secs(2)).await;
     let log = world.edge().log();
     assert_eq!(log.iter().filter(|line| line.contains(" SI ")).count(), 3, "{log:?}");
     assert_eq!((world.edge().gauge("upstream_rq_active"), world.sidecar(1).gauge("upstream_rq_active")), (0, 0));
@@ -145,6 +147,7 @@ async fn a_client_has_ten_seconds_to_say_what_it_wants() {
     let (at, said) = closes(&world, b"GET /healthz HTTP/1.1\r\nhost: e").await;
     assert!(said.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{said}");
     assert_eq!(at, secs(13), "the head, from its first byte");
+    tokio::time::sleep(secs(2)).await;
     let log = world.edge().log();
     assert!(log.len() == 1 && log[0].contains(" 408 "), "{log:?}");
 }
@@ -155,13 +158,12 @@ async fn so_it_is_behind_tls() {
     assert_eq!(closes(&world, b"").await.0, secs(10), "the handshake");
     assert_eq!(closes(&world, b"\x16\x03\x01\x02\x00\x01").await.0, secs(10), "half of a hello");
     for alpn in [&[][..], &["h2"], &["http/1.1"]] {
-        let io = tokio::time::sleep(secs(1)).await;
-        let () = io;
-        let mut raw =
-            Raw::over(crate::client::tls(world.dial().await.unwrap(), &world.certificate, alpn).await.unwrap());
+        let io = crate::client::tls(world.dial().await.unwrap(), &world.certificate, alpn).await.unwrap();
+        let mut raw = Raw::over(io);
         let begin = tokio::time::Instant::now();
         raw.to_end().await;
         assert_eq!(coarse(begin.elapsed()), secs(10), "the first byte after the handshake, ALPN {alpn:?}");
     }
+    tokio::time::sleep(secs(1)).await;
     assert_eq!(world.edge().stats().gauge_value("http.ingress_https.downstream_cx_active"), Some(0));
 }

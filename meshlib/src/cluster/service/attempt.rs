@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::DataPath;
 use crate::{
-    base::{Error, ErrorKind, RequestInfo, Retry, info::Attempt},
+    base::{Error, ErrorKind, RequestInfo, Retry, Side, info::Attempt},
     cluster::{
         balance::Picked,
         circuit_breaker::{Limited, Permit},
@@ -108,8 +108,8 @@ pub(super) fn failed(info: &RequestInfo, started: Instant, picked: &Picked<HostP
             attempt.error = Some(error.kind());
         }
     });
-    // A limit of ours says nothing about the host.
-    if error.kind() != ErrorKind::Overflow {
+    // A limit of ours, or a client that went away, says nothing about the host.
+    if error.side() == Side::Upstream && error.kind() != ErrorKind::Overflow {
         picked.host().stats().rq_error.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -95,7 +95,10 @@ impl DataPath {
                 }
                 Err(error) => {
                     info.update(|record| record.flags |= error.flags());
-                    self.stats().completed(error.status());
+                    // No response is made for a client that went away.
+                    if error.kind() != ErrorKind::DownstreamTermination {
+                        self.stats().completed(error.status());
+                    }
                     Err(error.with_info(info))
                 }
             }

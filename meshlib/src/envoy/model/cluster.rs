@@ -74,6 +74,7 @@ impl FromConfig for Cluster {
         let (name, protocol, checks) = (name?, protocol?, checks?);
         let discovery = DiscoveryConfig::Static(Vec::new());
         let mut config = ClusterConfig::new(Arc::clone(&name.value), discovery);
+        config.connect_failover = false;
         config.connect_timeout = timeout?.unwrap_or(config.connect_timeout);
         config.protocol = protocol.protocol;
         config.idle_timeout = protocol.idle_timeout.map_or(config.idle_timeout, never_if_zero);

@@ -20,7 +20,8 @@ fn http(lines: &str) -> HttpConnectionManagerConfig {
 
 #[test]
 fn a_silent_cluster_has_envoys_defaults() {
-    assert_eq!(one_cluster(""), ClusterConfig::new("c", DiscoveryConfig::Static(Vec::new())));
+    let config = ClusterConfig::new("c", DiscoveryConfig::Static(Vec::new()));
+    assert_eq!(one_cluster(""), config.connect_failover(false));
 }
 
 #[test]

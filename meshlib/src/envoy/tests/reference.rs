@@ -28,7 +28,7 @@ fn listener(address: &str, tls: Option<DownstreamTlsConfig>) -> ListenerConfig {
 }
 
 fn cluster(discovery: DiscoveryConfig) -> ClusterConfig {
-    let mut cluster = ClusterConfig::new("echo-grpc", discovery);
+    let mut cluster = ClusterConfig::new("echo-grpc", discovery).connect_failover(false);
     cluster.connect_timeout = Duration::from_millis(500);
     cluster.protocol = UpstreamProtocol::Http2(Http2Options::upstream());
     cluster.health_checks = vec![HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)];

@@ -61,7 +61,6 @@ struct Handle {
 struct State {
     open: AtomicUsize,
     closed: AtomicBool,
-    limits: HeadLimits,
     seen: Arc<Seen>,
 }
 
@@ -79,8 +78,8 @@ pub struct H2Connection {
 ///
 /// When the connection ends before the preface is written.
 pub async fn handshake(io: BoxIo, options: &Http2Options) -> Result<(H2Client, H2Connection), Error> {
-    let (adapter, flush, seen) = adapt(io, Role::Client);
     let limits = HeadLimits::new(MAX_RESPONSE_HEADERS, MAX_RESPONSE_FIELDS);
+    let (adapter, flush, seen) = adapt(io, Role::Client, limits);
     let mut builder = h2::client::Builder::new();
     builder
         .initial_window_size(options.initial_stream_window_size)
@@ -93,7 +92,7 @@ pub async fn handshake(io: BoxIo, options: &Http2Options) -> Result<(H2Client, H
         .max_local_error_reset_streams(None)
         .data_frame_budget(options.initial_connection_window_size as usize);
     let (send, h2) = builder.handshake(adapter).await.map_err(error::upstream)?;
-    let state = Arc::new(State { open: AtomicUsize::new(0), closed: AtomicBool::new(false), limits, seen });
+    let state = Arc::new(State { open: AtomicUsize::new(0), closed: AtomicBool::new(false), seen });
     let max_streams = options.max_concurrent_streams as usize;
     let handle = Handle { send, max_streams, state: state.clone() };
     Ok((H2Client(Arc::new(handle)), H2Connection { h2, flush, state, closing: None }))
@@ -335,20 +334,20 @@ impl Future for Exchange {
 impl Waiting {
     fn answered(self, response: Response<h2::RecvStream>) -> Result<Response<Body>, Error> {
         let (head, stream) = response.into_parts();
-        let State { limits, seen, .. } = &*self.place.0;
-        if !limits.allow_head(&head.headers, None) {
-            return Err(Error::new(ErrorKind::UpstreamProtocol).with_detail("the response's headers are too large"));
+        let seen = &self.place.0.seen;
+        if !seen.limits().allow_head(&head.headers, None) {
+            return Err(Error::new(error::OVERSIZE).with_detail("the response's headers are too large"));
         }
         if stream.is_end_stream() {
             seen.take_block(|| stream.stream_id().as_u32());
             // An upload that is still unfinished ends here: nobody waits for it.
             return Ok(Response::from_parts(head, Body::empty()));
         }
-        let (limits, seen) = (*limits, seen.clone());
+        let seen = seen.clone();
         let upload = self.upload.filter(|pump| !pump.body.is_done()).map(Pump::into_upload);
         let spawned = upload.and_then(|upload| hand_over(upload, self.head.extensions.get()));
         let guard: Box<dyn Any + Send> = Box::new((self.place, spawned));
-        Ok(Response::from_parts(head, Body::h2(RecvBody::response(stream, limits, seen, guard))))
+        Ok(Response::from_parts(head, Body::h2(RecvBody::response(stream, seen, guard))))
     }
 
     fn failed(self, error: Error) -> Failed {

@@ -16,6 +16,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    limits::HeadLimits,
     meter::{FrameMeter, Role},
     seen::Seen,
 };
@@ -43,9 +44,9 @@ struct Shared<T> {
     out: BytesMut,
 }
 
-/// Puts the adapter on `io`, of which `role` is our end.
-pub(super) fn adapt<T: Io>(io: T, role: Role) -> (Adapter<T>, Flush<T>, Arc<Seen>) {
-    let (meter, seen) = FrameMeter::new(role);
+/// Puts the adapter on `io`, of which `role` is our end. The peer's heads and trailers have `limits`.
+pub(super) fn adapt<T: Io>(io: T, role: Role, limits: HeadLimits) -> (Adapter<T>, Flush<T>, Arc<Seen>) {
+    let (meter, seen) = FrameMeter::new(role, limits);
     let shared = Arc::new(Mutex::new(Shared { io, meter, held: None, left: None, out: BytesMut::new() }));
     (Adapter(shared.clone()), Flush(shared), seen)
 }
@@ -220,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn writes_leave_together_and_the_buffer_is_given_back() {
         let (near, mut far) = tokio::io::duplex(1 << 20);
-        let (mut adapter, flush, _) = adapt(near, Role::Client);
+        let (mut adapter, flush, _) = adapt(near, Role::Client, HeadLimits::new(60 << 10, 100));
         adapter.write_all(b"one ").await.unwrap();
         adapter.write_all(b"two").await.unwrap();
         adapter.flush().await.unwrap();
@@ -236,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_socket_pushes_back() {
         let (near, _far) = tokio::io::duplex(1024);
-        let (mut adapter, _flush, _) = adapt(near, Role::Client);
+        let (mut adapter, _flush, _) = adapt(near, Role::Client, HeadLimits::new(60 << 10, 100));
         let accepted = futures_util::FutureExt::now_or_never(adapter.write_all(&[0; 256 << 10]));
         assert!(accepted.is_none());
         assert!(lock(&adapter.0).out.len() <= COLLECT);
@@ -245,7 +246,7 @@ mod tests {
     #[tokio::test]
     async fn a_byte_that_was_held_back_comes_out_with_the_next_ones() {
         let (near, mut far) = tokio::io::duplex(1024);
-        let (mut adapter, _flush, _) = adapt(near, Role::Client);
+        let (mut adapter, _flush, _) = adapt(near, Role::Client, HeadLimits::new(60 << 10, 100));
         far.write_all(&[0, 0, 0, 0]).await.unwrap();
         let mut first = [0; 16];
         assert_eq!(adapter.read(&mut first).await.unwrap(), 3);
@@ -270,7 +271,7 @@ mod tests {
         for cut in 1..stream.len() {
             for room in 1..4 {
                 let (near, mut far) = tokio::io::duplex(1024);
-                let (mut adapter, _flush, _) = adapt(near, Role::Client);
+                let (mut adapter, _flush, _) = adapt(near, Role::Client, HeadLimits::new(60 << 10, 100));
                 far.write_all(&stream[..cut]).await.unwrap();
                 let mut read = Vec::new();
                 let mut buf = vec![0; room];

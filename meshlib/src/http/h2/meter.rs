@@ -17,6 +17,7 @@ use super::{
         CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PUSH_PROMISE, RST_STREAM, SETTINGS,
         WINDOW_UPDATE,
     },
+    limits::HeadLimits,
     seen::{LONG_BLOCK, Seen},
 };
 
@@ -88,8 +89,8 @@ struct Block {
 
 impl FrameMeter {
     /// A meter of a connection that has just been made.
-    pub(super) fn new(role: Role) -> (Self, Arc<Seen>) {
-        let seen = Arc::new(Seen::default());
+    pub(super) fn new(role: Role, limits: HeadLimits) -> (Self, Arc<Seen>) {
+        let seen = Arc::new(Seen::new(limits));
         let (incoming, outgoing) = if role == Role::Server { (PREFACE, 0) } else { (0, PREFACE) };
         let meter = Self {
             seen: seen.clone(),
@@ -250,7 +251,7 @@ mod tests {
     }
 
     fn server() -> (FrameMeter, Arc<Seen>) {
-        let (mut meter, seen) = FrameMeter::new(Role::Server);
+        let (mut meter, seen) = FrameMeter::new(Role::Server, HeadLimits::new(60 << 10, 100));
         assert_eq!(meter.inspect(&mut [0; PREFACE]), PREFACE);
         (meter, seen)
     }
@@ -279,7 +280,7 @@ mod tests {
             [frame(IGNORED, 0, b""), frame(DATA, 0, b"hello"), frame(DATA, END_STREAM, b""), frame(PING, 0, &[0; 8])]
                 .concat();
         for size in 1..=stream.len() {
-            let (mut meter, _) = FrameMeter::new(Role::Client);
+            let (mut meter, _) = FrameMeter::new(Role::Client, HeadLimits::new(60 << 10, 100));
             assert_eq!(feed(&mut meter, &stream, size), expected, "chunks of {size}");
         }
     }
@@ -328,7 +329,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_host_may_reset_what_we_sent() {
-        let (mut meter, seen) = FrameMeter::new(Role::Client);
+        let (mut meter, seen) = FrameMeter::new(Role::Client, HeadLimits::new(60 << 10, 100));
         for _ in 0..10_000 {
             meter.inspect(&mut frame(RST_STREAM, 0, &[0, 0, 0, 0]));
         }
@@ -352,7 +353,7 @@ mod tests {
             }
             assert_eq!(seen.flooded(), flood, "{reason:?}");
         }
-        let (mut meter, _) = FrameMeter::new(Role::Client);
+        let (mut meter, _) = FrameMeter::new(Role::Client, HeadLimits::new(60 << 10, 100));
         meter.sent(&[0; PREFACE]);
         meter.sent(&frame(RST_STREAM, 0, &[0, 0, 0, 1]).repeat(2000));
     }
@@ -376,7 +377,7 @@ mod tests {
 
     #[tokio::test]
     async fn trailers_that_there_is_no_room_to_remember_count_for_all() {
-        let (mut meter, seen) = FrameMeter::new(Role::Client);
+        let (mut meter, seen) = FrameMeter::new(Role::Client, HeadLimits::new(60 << 10, 100));
         for stream in 0..100 {
             meter.inspect(&mut on(2 * stream + 1, HEADERS, END_STREAM | END_HEADERS, &[0; 30_000]));
         }

@@ -12,7 +12,7 @@ use h2::RecvStream;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
-use super::{limits::HeadLimits, seen::Seen};
+use super::{error, meter::Role, seen::Seen};
 use crate::base::{Error, ErrorKind, RequestInfo};
 
 /// DATA frames and trailers of a stream. A frame's window is given back when the next one is asked for, which is when
@@ -20,11 +20,8 @@ use crate::base::{Error, ErrorKind, RequestInfo};
 pub(crate) struct RecvBody {
     stream: RecvStream,
     unreleased: usize,
-    limits: HeadLimits,
+    role: Role,
     seen: Arc<Seen>,
-    error: fn(h2::Error) -> Error,
-    /// What trailers beyond the limits are.
-    oversize: ErrorKind,
     received: Option<RequestInfo>,
     ended: bool,
     /// Held until the body is done: the stream's place in its connection, an upload to stop.
@@ -33,20 +30,13 @@ pub(crate) struct RecvBody {
 
 impl RecvBody {
     /// A request's body; its bytes are counted into `info`.
-    pub(super) fn request(stream: RecvStream, limits: HeadLimits, seen: Arc<Seen>, info: RequestInfo) -> Self {
-        let (error, oversize) = (super::error::downstream, ErrorKind::HeadersTooLarge);
-        Self { stream, unreleased: 0, limits, seen, error, oversize, received: Some(info), ended: false, _guard: None }
+    pub(super) fn request(stream: RecvStream, seen: Arc<Seen>, info: RequestInfo) -> Self {
+        Self { stream, unreleased: 0, role: Role::Server, seen, received: Some(info), ended: false, _guard: None }
     }
 
     /// A response's body, which keeps `guard` until it is done.
-    pub(super) fn response(
-        stream: RecvStream,
-        limits: HeadLimits,
-        seen: Arc<Seen>,
-        guard: Box<dyn Any + Send>,
-    ) -> Self {
-        let (error, oversize, _guard) = (super::error::upstream, ErrorKind::UpstreamProtocol, Some(guard));
-        Self { stream, unreleased: 0, limits, seen, error, oversize, received: None, ended: false, _guard }
+    pub(super) fn response(stream: RecvStream, seen: Arc<Seen>, guard: Box<dyn Any + Send>) -> Self {
+        Self { stream, unreleased: 0, role: Role::Client, seen, received: None, ended: false, _guard: Some(guard) }
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
@@ -69,23 +59,34 @@ impl RecvBody {
         Poll::Ready(match trailers {
             Ok(Some(trailers)) => Some(self.trailers(trailers)),
             Ok(None) => None,
-            Err(error) => Some(Err((self.error)(error))),
+            Err(error) => Some(Err(self.error(error))),
         })
     }
 
     /// Trailers that are not whole say something else than they were meant to: a call without its status.
     fn trailers(&self, trailers: HeaderMap) -> Result<Frame<Bytes>, Error> {
         let block = self.seen.take_block(|| self.stream.stream_id().as_u32());
-        if self.limits.allow_trailers(&trailers, block) {
+        if self.seen.limits().allow_trailers(&trailers, block) {
             return Ok(Frame::trailers(trailers));
         }
-        Err(Error::new(self.oversize).with_detail("the trailers are too large"))
+        let kind = match self.role {
+            Role::Server => ErrorKind::HeadersTooLarge,
+            Role::Client => error::OVERSIZE,
+        };
+        Err(Error::new(kind).with_detail("the trailers are too large"))
+    }
+
+    fn error(&self, error: h2::Error) -> Error {
+        match self.role {
+            Role::Server => error::downstream(error),
+            Role::Client => error::upstream(error),
+        }
     }
 
     fn data(&mut self, data: Result<Bytes, h2::Error>) -> Result<Frame<Bytes>, Error> {
         let data = data.map_err(|error| {
             self.ended = true;
-            (self.error)(error)
+            self.error(error)
         })?;
         self.unreleased = data.len();
         if let Some(info) = &self.received {

@@ -5,14 +5,17 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+use super::limits::HeadLimits;
+
 /// Header blocks longer than this are remembered until their stream has looked.
 pub(super) const LONG_BLOCK: usize = 16 << 10;
 /// How many of them are remembered at most.
 const REMEMBERED: usize = 64;
 
-/// What the meter has seen.
-#[derive(Debug, Default)]
+/// What the meter has seen, and the limits of what may come.
+#[derive(Debug)]
 pub(crate) struct Seen {
+    limits: HeadLimits,
     settings: AtomicBool,
     goaway: AtomicBool,
     flooded: AtomicBool,
@@ -25,6 +28,24 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    pub(super) fn new(limits: HeadLimits) -> Self {
+        Self {
+            limits,
+            settings: AtomicBool::new(false),
+            goaway: AtomicBool::new(false),
+            flooded: AtomicBool::new(false),
+            head: AtomicBool::new(false),
+            any_long: AtomicBool::new(false),
+            long: Mutex::new(Vec::new()),
+            forgotten: AtomicUsize::new(0),
+        }
+    }
+
+    /// The limits of heads and trailers.
+    pub(super) fn limits(&self) -> &HeadLimits {
+        &self.limits
+    }
+
     /// Whether the peer's SETTINGS have come.
     pub(crate) fn settings(&self) -> bool {
         self.settings.load(Ordering::Relaxed)

@@ -28,7 +28,7 @@ use crate::{
         resources::{BoxFuture, Io},
         time::{Deadline, IdleTimer},
     },
-    http::{handler::Handler, options::ServerOptions},
+    http::{handler::Handler, options::ServerOptions, serve::GRACE},
 };
 
 /// How long a client may take to answer the PING of a graceful shutdown, Envoy's `drain_timeout`.
@@ -50,8 +50,8 @@ pub async fn serve<T: Io, H: Handler>(
     options: &ServerOptions,
     drain: Drain,
 ) {
-    let (adapter, flush, seen) = adapt(io, Role::Server);
     let limits = HeadLimits::new(options.max_request_headers_bytes, options.max_request_headers_count);
+    let (adapter, flush, seen) = adapt(io, Role::Server, limits);
     let mut handshake = std::pin::pin!(builder(options, &limits).handshake::<_, Bytes>(adapter));
     let handshake = std::future::poll_fn(|cx| {
         let handshake = handshake.as_mut().poll(cx);
@@ -63,7 +63,6 @@ pub async fn serve<T: Io, H: Handler>(
     let streams = Streams {
         handler,
         connection,
-        limits,
         seen: seen.clone(),
         idle_timeout: options.stream_idle_timeout,
         _hold: drain.hold(),
@@ -77,6 +76,7 @@ pub async fn serve<T: Io, H: Handler>(
         head_timeout: enabled(options.request_headers_timeout),
         head: None,
         busy: false,
+        begun: false,
         shutdown: Shutdown::Serving,
         phases: phases(&drain),
     };
@@ -130,6 +130,9 @@ fn phases(drain: &Drain) -> Phases {
 
 enum Shutdown {
     Serving,
+    /// The drain has begun. The client is told once its first stream is there, or when it had the time for it: GOAWAY
+    /// before would refuse what it has not sent yet.
+    Late(Deadline),
     /// The first GOAWAY and the PING are out; the client has until the deadline to answer.
     Graceful(Deadline),
     /// The connection closes whatever the client does: at the deadline even if it reads nothing.
@@ -146,6 +149,8 @@ struct Driver<T: Io, H> {
     /// When the header block under way has to be complete.
     head: Option<Deadline>,
     busy: bool,
+    /// There was a stream.
+    begun: bool,
     shutdown: Shutdown,
     phases: Phases,
 }
@@ -157,6 +162,7 @@ impl<T: Io, H: Handler> Driver<T, H> {
             let Some(Ok((request, respond))) = accepted else { return Poll::Ready(()) };
             // Boxed first: tokio moves a task's future several times, and this one has 1.6 KB.
             tokio::spawn(Box::pin(self.streams.clone().run(request, respond)));
+            self.begun = true;
         }
         if self.seen.flooded() {
             self.abrupt(Reason::ENHANCE_YOUR_CALM, cx);
@@ -172,7 +178,11 @@ impl<T: Io, H: Handler> Driver<T, H> {
         while let Poll::Ready(Some(phase)) = Pin::new(&mut self.phases).poll_next(cx) {
             match phase {
                 DrainPhase::Stopped => self.abrupt(Reason::NO_ERROR, cx),
-                _ => self.graceful(),
+                _ if self.begun => self.graceful(),
+                _ if matches!(self.shutdown, Shutdown::Serving) => {
+                    self.shutdown = Shutdown::Late(Deadline::after(GRACE));
+                }
+                _ => {}
             }
         }
     }
@@ -181,6 +191,13 @@ impl<T: Io, H: Handler> Driver<T, H> {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.shutdown {
             Shutdown::Serving => Poll::Pending,
+            Shutdown::Late(grace) => {
+                if self.begun || Pin::new(grace).poll(cx).is_ready() {
+                    self.graceful();
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
             Shutdown::Graceful(deadline) => {
                 if Pin::new(deadline).poll(cx).is_ready() && !self.h2.has_streams() {
                     self.abrupt(Reason::NO_ERROR, cx);
@@ -224,7 +241,7 @@ impl<T: Io, H: Handler> Driver<T, H> {
     }
 
     fn graceful(&mut self) {
-        if matches!(self.shutdown, Shutdown::Serving) {
+        if matches!(self.shutdown, Shutdown::Serving | Shutdown::Late(_)) {
             self.h2.graceful_shutdown();
             self.shutdown = Shutdown::Graceful(Deadline::after(SHUTDOWN_PING));
         }

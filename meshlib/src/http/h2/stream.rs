@@ -15,7 +15,6 @@ use http_body::Body as _;
 
 use super::{
     hpack,
-    limits::HeadLimits,
     recv::RecvBody,
     seen::Seen,
     send::{Observe, SendBody, Sent},
@@ -29,7 +28,6 @@ use crate::{
 pub(super) struct Streams<H> {
     pub(super) handler: H,
     pub(super) connection: Arc<ConnectionInfo>,
-    pub(super) limits: HeadLimits,
     pub(super) seen: Arc<Seen>,
     pub(super) idle_timeout: Duration,
     /// A drain waits for the streams too: their records come a moment after the connection's end.
@@ -61,20 +59,23 @@ impl<H: Handler> Streams<H> {
     ) -> Option<Response<Body>> {
         let (head, stream) = request.into_parts();
         // Every cookie crumb is a field of its own here (RFC 9113, section 8.2.3).
-        if !self.limits.allow_head(&head.headers, Some(&head.uri)) {
+        if !self.seen.limits().allow_head(&head.headers, Some(&head.uri)) {
             return Some(self.handler.refuse(Some(&head), Error::new(ErrorKind::HeadersTooLarge), info));
         }
-        let body = match stream.is_end_stream() {
-            true => Body::empty(),
-            false => Body::h2(RecvBody::request(stream, self.limits, self.seen.clone(), info.clone())),
+        let body = if stream.is_end_stream() {
+            info.note_request_end();
+            Body::empty()
+        } else {
+            Body::h2(RecvBody::request(stream, self.seen.clone(), info.clone()))
         };
         tokio::select! {
             biased;
             // First, so that a stream that was given up before its turn came makes no work anywhere.
             _ = poll_fn(|cx| respond.poll_reset(cx)) => None,
             response = self.handler.call(Request::from_parts(head, body), info.clone()) => Some(response),
-            () = poll_fn(|cx| idle.poll(cx)) => {
-                Some(self.handler.refuse(None, Error::new(ErrorKind::StreamIdleTimeout), info))
+            uploading = idle.request(info) => {
+                let kind = if uploading { ErrorKind::RequestIdleTimeout } else { ErrorKind::StreamIdleTimeout };
+                Some(self.handler.refuse(None, Error::new(kind), info))
             }
         }
     }
@@ -156,6 +157,13 @@ impl StreamIdle {
         let period = timeout / SAMPLES;
         let deadline = (!timeout.is_zero()).then(|| Deadline::at(info.started() + period));
         Self { info, period, seen: (0, 0), still: 0, deadline }
+    }
+
+    /// Waits until the stream is found idle; answers whether the request was still on its way then.
+    async fn request(&mut self, info: &RequestInfo) -> bool {
+        poll_fn(|cx| self.poll(cx)).await;
+        // Now: a request that is dropped has ended.
+        info.request_end().is_none()
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -63,8 +63,12 @@ pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) body: SendStream<Bytes>,
-    response: h2::client::ResponseFuture,
+    pub(crate) response: Awaited,
 }
+
+/// A response that has not come yet.
+#[derive(Debug)]
+pub(crate) struct Awaited(h2::client::ResponseFuture);
 
 impl Client {
     /// HTTP/2 with prior knowledge.
@@ -104,7 +108,7 @@ impl Client {
         let mut send = within("a free stream", self.send.clone().ready()).await.expect("an open connection");
         let request = request.body(()).expect("a request");
         let (response, body) = send.send_request(request, false).expect("the request goes out");
-        Call { body, response }
+        Call { body, response: Awaited(response) }
     }
 
     /// Sends a request with this body.
@@ -134,29 +138,31 @@ impl Client {
 }
 
 impl Call {
-    /// The head of the response, and its body unread.
-    ///
-    /// # Errors
-    /// The stream was reset, or the connection ended.
-    pub(crate) async fn head(self) -> Result<(Response<RecvStream>, SendStream<Bytes>), h2::Error> {
-        Ok((within("a response", self.response).await?, self.body))
-    }
-
     /// Ends the request and reads the whole response.
     ///
     /// # Errors
     /// The stream was reset, or the connection ended.
     pub(crate) async fn finish(mut self) -> Result<Answer, h2::Error> {
         self.body.send_data(Bytes::new(), true)?;
-        self.answer().await
+        self.response.answer().await
+    }
+}
+
+impl Awaited {
+    /// The head of the response, and its body unread.
+    ///
+    /// # Errors
+    /// The stream was reset, or the connection ended.
+    pub(crate) async fn head(self) -> Result<Response<RecvStream>, h2::Error> {
+        within("a response", self.0).await
     }
 
-    /// Reads the whole response, whatever becomes of the request.
+    /// Reads the whole response.
     ///
     /// # Errors
     /// The stream was reset, or the connection ended.
     pub(crate) async fn answer(self) -> Result<Answer, h2::Error> {
-        within("an answer", receive(self.response)).await
+        within("an answer", receive(self.0)).await
     }
 }
 

@@ -6,17 +6,26 @@ use super::eventually;
 
 /// An access log in Envoy's default format.
 #[derive(Debug)]
-pub(crate) struct Log(PathBuf);
+pub(crate) struct Log {
+    path: PathBuf,
+    seen: usize,
+}
 
 impl Log {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self(path)
+        Self { path, seen: 0 }
+    }
+
+    /// The next line that was not seen before.
+    pub(crate) async fn next(&mut self) -> Line {
+        self.seen += 1;
+        self.lines(self.seen).await.remove(self.seen - 1)
     }
 
     /// All lines, once there are this many.
     pub(crate) async fn lines(&self, count: usize) -> Vec<Line> {
-        let read = || std::fs::read_to_string(&self.0).unwrap_or_default();
-        eventually(&format!("{count} lines in {}", self.0.display()), || read().lines().count() >= count).await;
+        let read = || std::fs::read_to_string(&self.path).unwrap_or_default();
+        eventually(&format!("{count} lines in {}", self.path.display()), || read().lines().count() >= count).await;
         let lines: Vec<_> = read().lines().map(Line::parse).collect();
         assert_eq!(lines.len(), count, "{lines:?}");
         lines

@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_util::stream::{FuturesUnordered, Stream};
@@ -23,12 +22,8 @@ use crate::{
         Drain, DrainPhase, ErrorKind,
         resources::{BoxFuture, Io},
     },
-    http::options::ServerOptions,
+    http::{options::ServerOptions, serve::GRACE},
 };
-
-/// A connection that has just been accepted when the drain begins may still ask its first question: its client cannot
-/// know.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// How a connection ended.
 #[derive(Debug)]

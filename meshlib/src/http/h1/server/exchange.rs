@@ -64,16 +64,12 @@ impl Exchange {
         }
     }
 
-    /// The answer to a stream that stood still: 504, or 408 when it is the client's upload that did (Envoy's
-    /// `maybeRequestTimeoutCode`).
+    /// The answer to a stream that stood still: 504, or 408 when it is the client's upload that did.
     fn timed_out<H: Handler>(&self, handler: &H) -> Response<Body> {
         self.state.close();
-        let mut reply = handler.refuse(None, Error::new(ErrorKind::StreamIdleTimeout), &self.info);
-        if self.state.is_uploading() && reply.status() == StatusCode::GATEWAY_TIMEOUT {
-            *reply.status_mut() = StatusCode::REQUEST_TIMEOUT;
-            self.info.update(|record| record.status = Some(StatusCode::REQUEST_TIMEOUT));
-        }
-        reply
+        let uploading = self.state.is_uploading();
+        let kind = if uploading { ErrorKind::RequestIdleTimeout } else { ErrorKind::StreamIdleTimeout };
+        handler.refuse(None, Error::new(kind), &self.info)
     }
 
     fn respond(mut self, mut response: Response<Body>) -> Response<ResponseBody> {

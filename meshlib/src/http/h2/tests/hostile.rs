@@ -247,7 +247,7 @@ async fn trailers_beyond_the_limit_fail_instead_of_being_cut() {
         if whole {
             assert_eq!(received.unwrap().trailers(), Some(&expected), "{count} x {size}");
         } else {
-            assert_eq!(received.unwrap_err().kind(), crate::base::ErrorKind::UpstreamProtocol, "{count} x {size}");
+            assert_eq!(received.unwrap_err().kind(), crate::base::ErrorKind::UpstreamReset, "{count} x {size}");
         }
         // And of a request.
         let request = post_body(with_trailers(expected.clone()));
@@ -283,7 +283,7 @@ async fn heads_beyond_the_limit_are_refused_and_recorded() {
             200 => assert!(answered.is_ok(), "{size}"),
             _ => {
                 let kind = answered.unwrap_err().error.kind();
-                assert_eq!(kind, crate::base::ErrorKind::UpstreamProtocol, "{size}");
+                assert_eq!(kind, crate::base::ErrorKind::UpstreamReset, "{size}");
             }
         }
     }

@@ -1,0 +1,8 @@
+//! Every example, run as a process: what it prints, how it ends, what it says to wrong arguments.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic, as tests do")]
+
+mod echo;
+mod five_pieces;
+mod mesh;
+mod proxies;
+mod support;
