@@ -70,7 +70,9 @@ names! {
 /// `content-length`, `forwarded`, `x-forwarded-*`, `x-envoy-*`, `x-request-id`): a client could otherwise hide who it
 /// is. Costs one walk over the names when nothing is to be removed, and allocates only for a `connection` header.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if !headers.keys().any(is_hop_by_hop) {
+    // Every gRPC request has this one, as it may stay.
+    let stays = |name: &HeaderName, value: &HeaderValue| *name == TE && value == "trailers";
+    if !headers.iter().any(|(name, value)| is_hop_by_hop(name) && !stays(name, value)) {
         return;
     }
     let nominated: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
@@ -93,7 +95,8 @@ pub fn list_size(headers: &HeaderMap) -> usize {
 }
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {
-    [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE, PROXY_CONNECTION].contains(name)
+    let names = ["connection", "te", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"];
+    names.contains(&name.as_str())
 }
 
 fn is_protected(name: &HeaderName) -> bool {
@@ -115,7 +118,7 @@ fn keep_te_trailers(headers: &mut HeaderMap) {
 }
 
 /// The members of a comma-separated list, trimmed, the empty ones left out.
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
 }
 

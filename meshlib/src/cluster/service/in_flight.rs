@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use http::{HeaderMap, Response};
+use http::Response;
 use tokio::time::Instant;
 
 use super::DataPath;
@@ -12,6 +12,7 @@ use crate::{
     http::{
         Body,
         body_guard::{self, BodyEnd, BodyGuard},
+        grpc,
     },
 };
 
@@ -53,8 +54,8 @@ impl InFlight {
         let (head, body) = response.into_parts();
         if !self.grpc || head.status.as_u16() >= 500 {
             self.judge(head.status.as_u16() < 500);
-        } else if let Some(status) = grpc_status(&head.headers) {
-            self.judge(!is_server_error(status));
+        } else if let Some(code) = grpc::code_in(&head.headers) {
+            self.judge(!is_server_error(code));
         }
         Response::from_parts(head, body_guard::guard(body, self))
     }
@@ -83,8 +84,8 @@ impl BodyGuard for InFlight {
         match end {
             BodyEnd::Complete(trailers) => {
                 // A gRPC response without a status has failed.
-                let status = trailers.and_then(grpc_status);
-                self.judge(!self.grpc || status.is_some_and(|status| !is_server_error(status)));
+                let code = trailers.and_then(grpc::code_in);
+                self.judge(!self.grpc || code.is_some_and(|code| !is_server_error(code)));
                 self.lease.finish(true);
             }
             BodyEnd::Failed(error) => {
@@ -103,11 +104,7 @@ impl BodyGuard for InFlight {
     }
 }
 
-fn grpc_status(headers: &HeaderMap) -> Option<u32> {
-    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
-}
-
 /// Codes that Envoy maps to 5xx: DEADLINE_EXCEEDED, UNIMPLEMENTED, UNAVAILABLE, INTERNAL, UNKNOWN, DATA_LOSS.
-fn is_server_error(status: u32) -> bool {
-    matches!(status, 2 | 4 | 12 | 13 | 14 | 15)
+fn is_server_error(code: grpc::Code) -> bool {
+    matches!(code.0, 2 | 4 | 12 | 13 | 14 | 15)
 }

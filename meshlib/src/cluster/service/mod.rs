@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     base::{BoxError, Error, ErrorKind, RequestInfo, Resources},
-    http::{Body, Failed, HttpService, ResponseFuture},
+    http::{Body, Failed, HttpService, ResponseFuture, grpc},
 };
 
 /// One data path to a cluster's hosts. Cloning shares it.
@@ -114,7 +114,7 @@ impl DataPath {
         if !self.shared.warm_up().is_finished() {
             Box::pin(self.shared.warm_up().wait()).await;
         }
-        let grpc = attempt::is_grpc(request.headers());
+        let grpc = grpc::is_grpc(request.headers());
         let mut attempts = Attempts::default();
         loop {
             let picked = self.pick(request, &attempts, info)?;
@@ -123,6 +123,7 @@ impl DataPath {
                 Ok(mut lease) => match lease.exchange(std::mem::take(request)).await {
                     Ok(response) => {
                         attempt::succeeded(info, started, response.status());
+                        self.shared.observe(picked.host(), response.headers());
                         self.stats().completed(response.status());
                         return Ok(InFlight::new(lease, admitted, info.clone(), started, grpc).guard(response));
                     }
@@ -130,9 +131,10 @@ impl DataPath {
                 },
                 Err(error) => (Failed { error, request: Some(std::mem::take(request)) }, None),
             };
+            let connection_ended = lease.as_ref().is_some_and(Lease::has_ended);
             drop(lease);
             attempt::failed(info, started, &picked, &failed.error);
-            match attempts.after(self, &picked, failed) {
+            match attempts.after(self, &picked, failed, connection_ended) {
                 Next::Again(again) => *request = again,
                 Next::GiveUp(error) => return Err(error),
             }

@@ -17,13 +17,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::client::{Connection, ResponseFuture, SendRequest};
+use h2::{
+    Reason,
+    client::{Connection, ResponseFuture, SendRequest},
+};
 use http::{HeaderValue, Request, Response, Uri, Version, header, request, uri};
 use http_body::Body as _;
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    error,
+    error, hpack,
     io::{Adapter, Flush, adapt},
     limits::HeadLimits,
     meter::Role,
@@ -173,12 +176,13 @@ impl H2Client {
         *wire.uri_mut() = head.uri.clone();
         *wire.version_mut() = Version::HTTP_2;
         *wire.headers_mut() = head.headers.clone();
+        hpack::mark_unique(wire.headers_mut());
         // Asked once: a body from another thread's connection may end between two looks.
         let end = body.is_end_stream();
         match self.open(wire, end) {
             Ok((response, stream)) => {
                 let place = Place::take(&self.0.state);
-                let upload = (!end).then(|| Pump::new(SendBody::new(stream, body)));
+                let upload = (!end).then(|| Pump::new(SendBody::new(stream, body, Reason::CANCEL)));
                 Exchange(Phase::Waiting(Waiting { response, upload, head, place }))
             }
             Err(error) => {
@@ -255,26 +259,21 @@ impl Drop for Place {
 struct Pump {
     body: SendBody,
     sent: Copy,
-    done: bool,
 }
 
 impl Pump {
     fn new(body: SendBody) -> Self {
-        Self { body, sent: Copy::new(), done: false }
+        Self { body, sent: Copy::new() }
     }
 
     /// Sends what can be sent; fails only when the body itself does.
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        if self.done {
+        if self.body.is_done() {
             return Ok(());
         }
         match self.body.poll(cx, &mut self.sent) {
-            Poll::Pending => Ok(()),
-            // The rest is not wanted: the response says why.
-            Poll::Ready(Sent::Complete | Sent::Refused) => {
-                self.done = true;
-                Ok(())
-            }
+            // What is not wanted needs not be sent: the response says why.
+            Poll::Pending | Poll::Ready(Sent::Complete | Sent::Refused) => Ok(()),
             Poll::Ready(Sent::BodyFailed(error)) => Err(error),
         }
     }
@@ -282,7 +281,7 @@ impl Pump {
     /// The rest of the body as a future of its own.
     fn into_upload(mut self) -> Upload {
         Box::pin(std::future::poll_fn(move |cx| match self.poll(cx) {
-            Ok(()) if !self.done => Poll::Pending,
+            Ok(()) if !self.body.is_done() => Poll::Pending,
             _ => Poll::Ready(()),
         }))
     }
@@ -348,7 +347,7 @@ impl Waiting {
             return Ok(Response::from_parts(head, Body::empty()));
         }
         let seen = seen.clone();
-        let upload = self.upload.filter(|pump| !pump.done).map(Pump::into_upload);
+        let upload = self.upload.filter(|pump| !pump.body.is_done()).map(Pump::into_upload);
         let spawned = upload.and_then(|upload| hand_over(upload, self.head.extensions.get()));
         let guard: Box<dyn Any + Send> = Box::new((self.place, spawned));
         Ok(Response::from_parts(head, Body::h2(RecvBody::response(stream, seen, guard))))
@@ -365,20 +364,12 @@ impl Waiting {
 }
 
 /// Gives the upload to the request's own server stream, or spawns it.
-fn hand_over(upload: Upload, info: Option<&RequestInfo>) -> Option<AbortOnDrop> {
+fn hand_over(upload: Upload, info: Option<&RequestInfo>) -> Option<AbortOnDropHandle<()>> {
     let upload = match info {
         Some(info) => info.offer_upload(upload).err()?,
         None => upload,
     };
-    Some(AbortOnDrop(tokio::spawn(upload).abort_handle()))
-}
-
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    Some(AbortOnDropHandle::new(tokio::spawn(upload)))
 }
 
 impl fmt::Debug for Exchange {

@@ -9,6 +9,7 @@ mod bucket;
 pub mod client;
 mod error;
 mod frames;
+mod hpack;
 mod io;
 mod limits;
 mod meter;

@@ -25,6 +25,11 @@ pub(super) enum Sent {
 
 /// Sees what is sent: counts it, copies it.
 pub(super) trait Observe {
+    /// Whether this is a request of which no piece was sent yet.
+    fn is_first(&self) -> bool {
+        false
+    }
+
     /// A piece of the body goes out.
     fn data(&mut self, data: &Bytes);
 
@@ -38,18 +43,44 @@ pub(super) struct SendBody {
     body: Body,
     /// Taken from the body, not yet sent for want of window.
     pending: Bytes,
+    done: bool,
+    /// Why the body failed, while what came before it leaves.
+    failed: Option<Error>,
+    /// What the peer is told when the body fails.
+    reason: Reason,
 }
 
+/// The first piece of a request's body goes along with its head, window or not, unless it is larger than this: a
+/// stream is shown its window only when its connection is polled after the head was sent, and a unary call would take
+/// a turn and a write more. What there is no window for waits in h2.
+const FIRST_PIECE: usize = 16 << 10;
+
 impl SendBody {
-    pub(super) fn new(stream: SendStream<Bytes>, body: Body) -> Self {
-        Self { stream, body, pending: Bytes::new() }
+    /// `reason` is what the peer is told when the body fails.
+    pub(super) fn new(stream: SendStream<Bytes>, body: Body, reason: Reason) -> Self {
+        Self { stream, body, pending: Bytes::new(), done: false, failed: None, reason }
     }
 
     /// Sends until the body or the window is exhausted.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Sent> {
+        let sent = ready!(self.poll_sent(cx, observe));
+        self.done = true;
+        Poll::Ready(sent)
+    }
+
+    /// Whether sending has ended, one way or another.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn poll_sent(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Sent> {
         // Registers for a reset too, so that a stream that stands still ends with its peer.
         if self.stream.poll_reset(cx).is_ready() {
             return Poll::Ready(Sent::Refused);
+        }
+        if let Some(error) = self.failed.take() {
+            self.stream.send_reset(self.reason);
+            return Poll::Ready(Sent::BodyFailed(error));
         }
         loop {
             if !self.pending.is_empty() {
@@ -68,8 +99,10 @@ impl SendBody {
                     Err(frame) => return Poll::Ready(self.trailers(frame.into_trailers().ok(), observe)),
                 },
                 Some(Err(error)) => {
-                    self.stream.send_reset(Reason::CANCEL);
-                    return Poll::Ready(Sent::BodyFailed(error));
+                    // A reset throws away what h2 has not written yet: a turn later the connection has.
+                    self.failed = Some(error);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 None => return Poll::Ready(self.finish()),
             }
@@ -78,15 +111,13 @@ impl SendBody {
 
     /// Sends what the window allows of `pending`: whether that ended the stream, or `None` if the peer is gone.
     fn poll_pending(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Option<bool>> {
-        // Capacity is asked for only while there is data for it; idle reservations would starve other streams.
-        self.stream.reserve_capacity(self.pending.len());
-        let mut capacity = self.stream.capacity();
-        if capacity == 0 {
-            capacity = match ready!(self.stream.poll_capacity(cx)) {
-                Some(Ok(capacity)) => capacity,
-                Some(Err(_)) | None => return Poll::Ready(None),
-            };
-        }
+        let capacity = match observe.is_first() && self.pending.len() <= FIRST_PIECE {
+            true => self.pending.len(),
+            false => match ready!(self.poll_capacity(cx)) {
+                Some(capacity) => capacity,
+                None => return Poll::Ready(None),
+            },
+        };
         let data = self.pending.split_to(capacity.min(self.pending.len()));
         let end = self.pending.is_empty() && self.body.is_end_stream();
         if !data.is_empty() || end {
@@ -96,6 +127,16 @@ impl SendBody {
             }
         }
         Poll::Ready(Some(end))
+    }
+
+    /// How much of `pending` may be sent; `None` if the peer is gone.
+    fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        // Capacity is asked for only while there is data for it; idle reservations would starve other streams.
+        self.stream.reserve_capacity(self.pending.len());
+        match self.stream.capacity() {
+            0 => self.stream.poll_capacity(cx).map(|capacity| capacity.and_then(Result::ok)),
+            capacity => Poll::Ready(Some(capacity)),
+        }
     }
 
     fn finish(&mut self) -> Sent {
@@ -125,39 +166,39 @@ impl SendBody {
     }
 }
 
-/// Copies what is sent, up to a limit, so that a request that was not processed can be sent again.
+/// Copies what is sent, up to a limit, so that a request that was not processed can be sent again. `None` once it
+/// cannot.
 #[derive(Debug)]
-pub(super) struct Copy {
-    copied: BytesMut,
-    complete: bool,
-}
+pub(super) struct Copy(Option<BytesMut>);
 
 /// A request that sent more than this cannot be sent again.
 const REPLAY_LIMIT: usize = 16 << 10;
 
 impl Copy {
     pub(super) fn new() -> Self {
-        Self { copied: BytesMut::new(), complete: true }
+        Self(Some(BytesMut::new()))
     }
 
     /// Everything that was sent, unless it was too much to keep.
     pub(super) fn into_sent(self) -> Option<Bytes> {
-        self.complete.then(|| self.copied.freeze())
+        self.0.map(BytesMut::freeze)
     }
 }
 
 impl Observe for Copy {
+    fn is_first(&self) -> bool {
+        self.0.as_ref().is_some_and(BytesMut::is_empty)
+    }
+
     fn data(&mut self, data: &Bytes) {
-        self.complete &= self.copied.len() + data.len() <= REPLAY_LIMIT;
-        if self.complete {
+        match &mut self.0 {
             // A copy, not a clone: a small clone would pin the whole block that it was read into.
-            self.copied.extend_from_slice(data);
-        } else {
-            self.copied = BytesMut::new();
+            Some(copied) if copied.len() + data.len() <= REPLAY_LIMIT => copied.extend_from_slice(data),
+            given_up => *given_up = None,
         }
     }
 
     fn trailers(&mut self, _: &HeaderMap) {
-        self.complete = false;
+        self.0 = None;
     }
 }

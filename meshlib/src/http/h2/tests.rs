@@ -184,6 +184,17 @@ async fn ten_streams_of_1_kib_leave_in_at_most_two_writes_a_side() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_unary_call_is_one_write() {
+    let pair = pair(echo(), ServerOptions::default()).await;
+    pair.client.exchange(post("x")).await.unwrap().into_body().collect().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let before = pair.writes[0].load(Ordering::Relaxed);
+    let response = pair.client.exchange(post(Bytes::from(vec![7; 1024]))).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    assert_eq!(pair.writes[0].load(Ordering::Relaxed) - before, 1);
+}
+
 #[tokio::test]
 async fn a_bidi_stream_answers_before_the_upload_ends() {
     let pair = pair(echo(), ServerOptions::default()).await;

@@ -8,7 +8,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    base::{Error, RequestInfo, info::TlsInfo},
+    base::{DrainPhase, Error, RequestInfo, info::TlsInfo},
     http::Body,
     testkit::Pipe,
 };

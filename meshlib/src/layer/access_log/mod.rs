@@ -40,6 +40,7 @@
 //! # }
 //! ```
 
+mod digits;
 mod escape;
 mod format;
 mod operator;

@@ -10,7 +10,7 @@ use bytes::{BufMut, BytesMut};
 use http::{HeaderName, HeaderValue, Version};
 
 use super::{
-    escape,
+    digits, escape,
     format::Format,
     operator::{Address, GrpcStatusForm, Header, Name, Op},
 };
@@ -48,13 +48,14 @@ impl Source<'_> {
             Op::Response(header) => self.push_response(header, line),
             Op::StartTime(format) => format.push(line, info.start_time()),
             Op::Protocol => push_text(line, Some(protocol(record.version))),
-            Op::ResponseCode => push_number(line, record.status.map_or(0, |status| status.as_u16().into())),
+            Op::ResponseCode => digits::push(line, record.status.map_or(0, |status| status.as_u16().into())),
+            Op::ResponseFlags if record.flags.is_empty() => push_text(line, None),
             Op::ResponseFlags => {
                 // Writing to the buffer does not fail: it grows.
                 let _ = write!(line, "{}", record.flags);
             }
-            Op::BytesReceived => push_number(line, info.bytes_received()),
-            Op::BytesSent => push_number(line, info.bytes_sent()),
+            Op::BytesReceived => digits::push(line, info.bytes_received()),
+            Op::BytesSent => digits::push(line, info.bytes_sent()),
             Op::Duration => push_millis(line, info.started().elapsed()),
             Op::RequestDuration => match info.request_end() {
                 Some(end) => push_millis(line, end.saturating_duration_since(info.started())),
@@ -62,7 +63,7 @@ impl Source<'_> {
             },
             Op::UpstreamHost => push_address(line, record.upstream_host(), Address::Whole),
             Op::UpstreamCluster => push_text(line, record.cluster.as_deref()),
-            Op::AttemptCount => push_number(line, record.attempts.len() as u64),
+            Op::AttemptCount => digits::push(line, record.attempts.len() as u64),
             Op::RouteName => push_text(line, record.route.as_deref()),
             Op::VirtualHostName => push_text(line, record.virtual_host.as_deref()),
             Op::Client(form) => push_address(line, self.client(), *form),
@@ -144,23 +145,19 @@ fn push_text(line: &mut BytesMut, text: Option<&str>) {
     escape::push(line, text.unwrap_or("-").as_bytes());
 }
 
-fn push_number(line: &mut BytesMut, number: u64) {
-    let _ = write!(line, "{number}");
-}
-
 fn push_millis(line: &mut BytesMut, duration: Duration) {
-    push_number(line, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+    digits::push(line, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
 }
 
 fn push_address(line: &mut BytesMut, address: Option<SocketAddr>, form: Address) {
     let Some(address) = address else { return push_text(line, None) };
     // A client of a dual-stack socket is an IPv4 client still.
     let (ip, port): (IpAddr, u16) = (address.ip().to_canonical(), address.port());
-    let _ = match form {
-        Address::Whole => write!(line, "{}", SocketAddr::new(ip, port)),
-        Address::WithoutPort => write!(line, "{ip}"),
-        Address::Port => write!(line, "{port}"),
-    };
+    match form {
+        Address::Whole => digits::push_address(line, SocketAddr::new(ip, port)),
+        Address::WithoutPort => digits::push_ip(line, ip),
+        Address::Port => digits::push(line, port.into()),
+    }
 }
 
 fn protocol(version: Version) -> &'static str {
@@ -178,7 +175,7 @@ fn push_grpc_status(line: &mut BytesMut, status: Option<u32>, form: GrpcStatusFo
     match (Code(status).name(), form) {
         (Some(name), GrpcStatusForm::Camel) => push_text(line, Some(name)),
         (Some(name), GrpcStatusForm::Snake) => push_snake(line, name),
-        _ => push_number(line, status.into()),
+        _ => digits::push(line, status.into()),
     }
 }
 

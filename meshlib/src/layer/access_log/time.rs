@@ -1,11 +1,10 @@
 //! Points in time as `strftime` writes them, in UTC.
 
-use std::{
-    fmt::Write,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
+
+use super::digits;
 
 /// Envoy's own: `2026-11-22T12:37:01.614Z`.
 const DEFAULT: &str = "%Y-%m-%dT%H:%M:%E3SZ";
@@ -62,8 +61,7 @@ impl TimeFormat {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let civil = Civil::of(since);
         for part in &self.0 {
-            // Writing to the buffer does not fail: it grows.
-            let _ = civil.push(part, line);
+            civil.push(part, line);
         }
     }
 }
@@ -146,29 +144,35 @@ impl Civil {
         Self { since, year, month, day, day_of_year }
     }
 
-    fn push(&self, part: &Part, line: &mut BytesMut) -> std::fmt::Result {
+    fn push(&self, part: &Part, line: &mut BytesMut) {
         let second = self.since.as_secs();
-        let name = |names: &[&'static str], at: u64| names.get(at as usize).copied().unwrap_or("-");
+        let mut number = |number, width| digits::push_padded(line, number, width);
         match part {
-            Part::Text(text) => line.write_str(text),
-            Part::Year => write!(line, "{}", self.year),
-            Part::YearOfCentury => write!(line, "{:02}", self.year % 100),
-            Part::Month => write!(line, "{:02}", self.month),
-            Part::MonthName => line.write_str(name(&MONTHS, self.month - 1)),
-            Part::Day => write!(line, "{:02}", self.day),
-            Part::DayPadded => write!(line, "{:2}", self.day),
-            Part::DayOfYear => write!(line, "{:03}", self.day_of_year),
-            Part::Weekday => line.write_str(name(&WEEKDAYS, (second / DAY + 4) % 7)),
-            Part::Hour => write!(line, "{:02}", second % DAY / 3600),
-            Part::Minute => write!(line, "{:02}", second % 3600 / 60),
-            Part::Second => write!(line, "{:02}", second % 60),
-            Part::Epoch => write!(line, "{second}"),
+            Part::Text(text) => line.put_slice(text.as_bytes()),
+            Part::Year => number(self.year, 1),
+            Part::YearOfCentury => number(self.year % 100, 2),
+            Part::Month => number(self.month, 2),
+            Part::MonthName => push_name(line, &MONTHS, self.month - 1),
+            Part::Day => number(self.day, 2),
+            Part::DayPadded => {
+                line.put_slice(if self.day < 10 { b" " } else { b"" });
+                digits::push(line, self.day);
+            }
+            Part::DayOfYear => number(self.day_of_year, 3),
+            Part::Weekday => push_name(line, &WEEKDAYS, (second / DAY + 4) % 7),
+            Part::Hour => number(second % DAY / 3600, 2),
+            Part::Minute => number(second % 3600 / 60, 2),
+            Part::Second => number(second % 60, 2),
+            Part::Epoch => number(second, 1),
             Part::Fraction(digits) => {
-                let value = self.since.subsec_nanos() / 10_u32.pow(9 - digits);
-                write!(line, "{value:0width$}", width = *digits as usize)
+                number((self.since.subsec_nanos() / 10_u32.pow(9 - digits)).into(), *digits as usize);
             }
         }
     }
+}
+
+fn push_name(line: &mut BytesMut, names: &[&'static str], at: u64) {
+    line.put_slice(names.get(at as usize).copied().unwrap_or("-").as_bytes());
 }
 
 #[cfg(test)]
