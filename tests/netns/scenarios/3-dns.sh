@@ -1,8 +1,7 @@
 # Start with DNS dead, in each way it can be, and its return.
 
-pods_of_dns="pod1 pod2 pod3"
-# shellcheck disable=SC2086
-pod_start $pods_of_dns
+
+pod_start pod1 pod2 pod3
 
 no_answer() { ! in_ns edge timeout 1 "$python" -c '
 import socket, sys
@@ -40,8 +39,7 @@ dns_returns_from() {
 }
 has_dns() { ! no_answer; }
 
-# shellcheck disable=SC2086
-publish $pods_of_dns
+publish pod1 pod2 pod3
 for dead in refusal:10 silence:11 loss:12 absence:13 loss:14 loss:15 loss:16; do
   IFS=: read -r way seconds_dead <<<"$dead"
   note "DNS is dead by $way for $seconds_dead s"
@@ -64,3 +62,33 @@ for dead in refusal:10 silence:11 loss:12 absence:13 loss:14 loss:15 loss:16; do
   stop edge KILL
   stop dns KILL
 done
+
+note "what DNS says of an edge that serves"
+total() { is "$1" "$(stat edge cluster.echo-grpc.membership_total)"; }
+failures() { [ "$(stat edge cluster.echo-grpc.update_failure)" -ge "$1" ]; }
+publish pod1 pod2 pod3
+dns_start
+edge_start "$reference/edge.envoy.yaml"
+within 15 lives >/dev/null
+load_start
+begin="$(now)"
+stop dns KILL
+check "no server: two failures" within 20 failures 2
+check "the hosts are kept" total 3
+dns_start
+succeeded() { [ "$(stat edge cluster.echo-grpc.update_success)" -gt "$1" ]; }
+check "the server is back" within 6 succeeded "$(stat edge cluster.echo-grpc.update_success)"
+check "no call has failed" all_answered "$begin" "$(now)"
+stop load
+
+publish
+check "no such name, as long as no pod is ready: the hosts go" within 6 total 0
+check "calls are told" matches 'Message: no healthy upstream' "$(call 2>&1 || true)"
+check "the edge still lives" lives
+begin="$(now)"
+publish pod1 pod2 pod3
+check "calls succeed once a pod is ready" within 6 --from "$begin" calls
+
+for host in $(seq 100 250); do echo "10.77.0.$host echo-grpc.envoy.svc.cluster.local"; done >"$work/hosts"
+kill -s HUP "${pid[dns]}"
+check "151 pods: an answer too long for UDP" within 6 total 151
