@@ -52,8 +52,7 @@ struct ListenerStats {
 }
 
 impl ListenerStats {
-    fn new(stats: &Stats, address: SocketAddr) -> Self {
-        let prefix = stat_prefix(address);
+    fn new(stats: &Stats, prefix: &str) -> Self {
         Self {
             downstream_cx_total: stats.counter(format!("{prefix}downstream_cx_total")),
             downstream_cx_destroy: stats.counter(format!("{prefix}downstream_cx_destroy")),
@@ -68,9 +67,11 @@ pub(crate) fn stat_prefix(address: SocketAddr) -> String {
 }
 
 impl Listener {
-    /// Binds `address`. The port is closed with the listener, or with what comes beside it, whichever goes first.
+    /// Binds `address`; its stats begin with `stat_prefix`. The port is closed with the listener, or with what comes
+    /// beside it, whichever goes first.
     pub(crate) fn bind(
         address: SocketAddr,
+        stat_prefix: &str,
         limit: ConnectionLimit,
         resources: &Resources,
     ) -> Result<(Self, Port), Error> {
@@ -78,7 +79,7 @@ impl Listener {
         let (port, acceptor) = Port::new(acceptor);
         let accepting = Accepting::new(acceptor, limit);
         let local_addr = accepting.local_addr().map_err(|error| bind_error::explain(address, &error))?;
-        Ok((Self { accepting, local_addr, stats: ListenerStats::new(resources.stats(), address) }, port))
+        Ok((Self { accepting, local_addr, stats: ListenerStats::new(resources.stats(), stat_prefix) }, port))
     }
 
     /// Where it listens; the real port where 0 was asked for.

@@ -24,7 +24,7 @@ use super::{
     blueprint::{ListenerBlueprint, admin_stack},
     clusters::Clusters,
     config::{AdminConfig, MeshConfig},
-    listener::Listener,
+    listener::{ConnectionStack, Listener, stat_prefix},
     port::Port,
     worker::Worker,
 };
@@ -162,7 +162,7 @@ struct Starting {
     tasks: JoinSet<()>,
 }
 
-type Ready = Vec<(Listener, Vec<(Worker, super::listener::ConnectionStack)>)>;
+type Ready = Vec<(Listener, Vec<(Worker, ConnectionStack)>)>;
 
 impl Starting {
     fn bind(config: &MeshConfig, resources: &Resources) -> Result<Self, Error> {
@@ -171,7 +171,8 @@ impl Starting {
         let (mut bound, mut addresses, mut ports) = (Vec::new(), Vec::new(), Vec::new());
         for listener in &config.listeners {
             let blueprint = ListenerBlueprint::new(listener, &config.node, resources)?;
-            let (socket, port) = Listener::bind(listener.address, limit.clone(), resources)?;
+            let (socket, port) =
+                Listener::bind(listener.address, &stat_prefix(listener.address), limit.clone(), resources)?;
             ports.push(port);
             addresses.push((listener.name.clone(), socket.local_addr()));
             bound.push((blueprint, socket));
@@ -182,7 +183,7 @@ impl Starting {
     /// The admin interface: one more listener, served on the runtime of the server itself.
     fn admin(&mut self, config: &AdminConfig, state: AdminState, resources: &Resources) -> Result<SocketAddr, Error> {
         let limit = ConnectionLimit::new(admin::MAX_CONNECTIONS);
-        let (listener, port) = Listener::bind(config.address, limit, resources)?;
+        let (listener, port) = Listener::bind(config.address, "listener.admin.", limit, resources)?;
         self.ports.push(port);
         let address = listener.local_addr();
         let stack = admin_stack(config, admin::stack(state), resources)?;

@@ -32,6 +32,7 @@ check "each call was routed in panic mode" is 601 "$(stat edge cluster.echo-grpc
 check "no check has succeeded" is 0 "$(stat edge cluster.echo-grpc.health_check.success)"
 check "no host is healthy" is 0 "$(stat edge cluster.echo-grpc.membership_healthy)"
 check "of three" is 3 "$(stat edge cluster.echo-grpc.membership_total)"
+check "the admin interface counts itself" in_range 1 100 "$(stat edge listener.admin.downstream_cx_total)"
 check "the sidecar finds its application healthy" is 1 "$(stat pod1 cluster.echo-grpc.membership_healthy)"
 check "the admin interface is on 127.0.0.1 alone" is "127.0.0.1:8090" "$(in_ns edge ss -Htln 'sport = 8090' | awk '{print $4}')"
 

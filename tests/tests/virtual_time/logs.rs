@@ -46,3 +46,17 @@ async fn a_server_that_goes_writes_what_it_has() {
     assert!(log[1].contains("\"POST /api.Echo/Chat HTTP/2\" 200 DC "), "{log:?}");
     drop(unfinished);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_admin_interface_logs_and_counts_as_envoys_does() {
+    let world = World::running([1], CHECKED).await;
+    let answer = world.admin(world.edge(), "GET", "/ready").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    world.when("the line is written", || !world.edge().log().is_empty()).await;
+    let log = world.edge().log();
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert!(log[0].contains("\"GET /ready HTTP/1.1\" 200 - 0 5 0 - \"10.0.0.1\" \"-\" \"-\" \"admin\" \"-\""), "{log:?}");
+    let stats = world.edge().kit.resources.stats();
+    assert_eq!(stats.counter_value("listener.admin.downstream_cx_total"), Some(1));
+    assert_eq!(stats.counter_value("listener.127.0.0.1_8090.downstream_cx_total"), None);
+}
