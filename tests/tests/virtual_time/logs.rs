@@ -55,7 +55,10 @@ async fn the_admin_interface_logs_and_counts_as_envoys_does() {
     world.when("the line is written", || !world.edge().log().is_empty()).await;
     let log = world.edge().log();
     assert_eq!(log.len(), 1, "{log:?}");
-    assert!(log[0].contains("\"GET /ready HTTP/1.1\" 200 - 0 5 0 - \"10.0.0.1\" \"-\" \"-\" \"admin\" \"-\""), "{log:?}");
+    assert!(
+        log[0].contains("\"GET /ready HTTP/1.1\" 200 - 0 5 0 - \"10.0.0.1\" \"-\" \"-\" \"admin\" \"-\""),
+        "{log:?}"
+    );
     let stats = world.edge().kit.resources.stats();
     assert_eq!(stats.counter_value("listener.admin.downstream_cx_total"), Some(1));
     assert_eq!(stats.counter_value("listener.127.0.0.1_8090.downstream_cx_total"), None);
