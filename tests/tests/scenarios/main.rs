@@ -14,9 +14,12 @@ mod grpc;
 mod health;
 
 mod probes;
+mod reference;
 mod replies;
 mod request_headers;
 mod response_headers;
+mod retries;
 mod streams;
 mod support;
 mod wire1;
+mod workers;

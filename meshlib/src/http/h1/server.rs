@@ -4,7 +4,7 @@
 //! connection, idle stream), the drain, one record for each request whatever becomes of it, answers to malformed
 //! heads that come from the [`Handler`] like any other, and a close that lets the client read the last answer.
 //!
-//! What Envoy refuses is refused: HTTP/1.0 (426), a missing, repeated or malformed `host`, a `transfer-encoding` other
+//! What Envoy refuses is refused: HTTP/1.0 (426), upgrades (403), a missing, repeated or malformed `host`, a `transfer-encoding` other
 //! than `chunked` (400), heads beyond the limits (431), heads that take too long (408). Request trailers are dropped,
 //! as Envoy drops them unless told otherwise. A client that half-closes is gone.
 //!

@@ -42,12 +42,14 @@ struct Shared<T> {
     /// Inspected, and no room for it in the reader's buffer.
     left: Option<u8>,
     out: BytesMut,
+    /// Something was written and not flushed yet: here, or by a TLS session below.
+    dirty: bool,
 }
 
 /// Puts the adapter on `io`, of which `role` is our end. The peer's heads and trailers have `limits`.
 pub(super) fn adapt<T: Io>(io: T, role: Role, limits: HeadLimits) -> (Adapter<T>, Flush<T>, Arc<Seen>) {
     let (meter, seen) = FrameMeter::new(role, limits);
-    let shared = Arc::new(Mutex::new(Shared { io, meter, held: None, left: None, out: BytesMut::new() }));
+    let shared = Arc::new(Mutex::new(Shared { io, meter, held: None, left: None, out: BytesMut::new(), dirty: false }));
     (Adapter(shared.clone()), Flush(shared), seen)
 }
 
@@ -62,7 +64,7 @@ impl<T: Io> Flush<T> {
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shared = &mut *lock(&self.0);
         shared.meter.turn();
-        if shared.out.is_empty() {
+        if !shared.dirty {
             return Poll::Ready(Ok(()));
         }
         shared.poll_drain(cx)
@@ -89,7 +91,9 @@ impl<T: Io> Shared<T> {
         }
         self.out = BytesMut::new();
         // A TLS session may still hold records of its own.
-        Pin::new(&mut self.io).poll_flush(cx)
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        self.dirty = false;
+        Poll::Ready(Ok(()))
     }
 
     /// Ready when there is room to collect more.
@@ -103,6 +107,7 @@ impl<T: Io> Shared<T> {
     fn collect(&mut self, bytes: &[u8], room: &mut usize) -> usize {
         let taken = bytes.get(..bytes.len().min(*room)).unwrap_or(bytes);
         self.meter.sent(taken);
+        self.dirty = true;
         self.out.extend_from_slice(taken);
         *room -= taken.len();
         taken.len()
@@ -289,5 +294,49 @@ mod tests {
                 assert_eq!(read, expected, "cut after {cut} bytes, room for {room}");
             }
         }
+    }
+
+    /// Takes everything at once, as a TLS session does, and hands it on when it is flushed for the second time.
+    struct Session {
+        held: Vec<u8>,
+        sent: Arc<Mutex<Vec<u8>>>,
+        full: bool,
+    }
+
+    impl AsyncRead for Session {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Session {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.held.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if std::mem::take(&mut self.full) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let held = std::mem::take(&mut self.held);
+            self.sent.lock().unwrap().extend(held);
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_session_below_still_holds_is_flushed_too() {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let session = Session { held: Vec::new(), sent: sent.clone(), full: true };
+        let (mut adapter, flush, _) = adapt(session, Role::Client, HeadLimits::new(60 << 10, 100));
+        adapter.write_all(b"the last bytes").await.unwrap();
+        poll_fn(|cx| flush.poll(cx)).await.unwrap();
+        assert_eq!(*sent.lock().unwrap(), b"the last bytes");
     }
 }

@@ -31,7 +31,7 @@ use crate::{
     },
     http::{
         handler::Handler,
-        leave::{DELAYED_CLOSE, GRACE, Phases},
+        leave::{DELAYED_CLOSE, GRACE, Phases, too_late},
         options::ServerOptions,
     },
 };
@@ -62,7 +62,12 @@ pub async fn serve<T: Io, H: Handler>(
         let _ = flush.poll(cx);
         handshake
     });
-    let Some(Ok(h2)) = in_time(options.request_headers_timeout, handshake).await else { return };
+    let begun = tokio::select! {
+        biased;
+        begun = in_time(options.request_headers_timeout, handshake) => begun,
+        () = too_late(&drain) => None,
+    };
+    let Some(Ok(h2)) = begun else { return };
     let streams = Streams {
         handler,
         connection,
