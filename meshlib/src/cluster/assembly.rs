@@ -22,7 +22,7 @@
 
 use std::{fmt, sync::Arc};
 
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     config::{ClusterConfig, UpstreamProtocol},
@@ -48,13 +48,7 @@ pub struct Cluster(Arc<Inner>);
 struct Inner {
     control: ControlHandle,
     shared: Arc<ClusterShared>,
-    warming: AbortHandle,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.warming.abort();
-    }
+    _warming: AbortOnDropHandle<()>,
 }
 
 impl Cluster {
@@ -85,7 +79,7 @@ impl Cluster {
         });
         let shared = ClusterShared::new(config, control.hosts().clone(), warm_up, traffic, resources)
             .with_immediate_failures(failures);
-        Ok(Self(Arc::new(Inner { control, shared: Arc::new(shared), warming: warming.abort_handle() })))
+        Ok(Self(Arc::new(Inner { control, shared: Arc::new(shared), _warming: AbortOnDropHandle::new(warming) })))
     }
 
     /// Its name.

@@ -48,7 +48,8 @@ mod tests;
 
 use std::{fmt, sync::Arc};
 
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::{probes::Probes, stats::ControlStats, task::Task};
 pub use super::health::{ImmediateFailures, TrafficFlag};
@@ -146,7 +147,7 @@ impl Control {
         let (probes, reports) = Probes::new(&inputs, resources)?;
         let stats = ControlStats::new(resources.stats(), &inputs.name, !inputs.health_checks.is_empty());
         let task = Task::new(inputs, (probes, reports), hosts.clone(), warm, stats);
-        Ok(ControlHandle { hosts, warmed, _task: AbortOnDrop(tokio::spawn(task.run())) })
+        Ok(ControlHandle { hosts, warmed, _task: AbortOnDropHandle::new(tokio::spawn(task.run())) })
     }
 }
 
@@ -155,7 +156,7 @@ impl Control {
 pub struct ControlHandle {
     hosts: HostSetCell,
     warmed: watch::Receiver<bool>,
-    _task: AbortOnDrop,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl ControlHandle {
@@ -176,15 +177,5 @@ impl ControlHandle {
             // An error says that nobody is left who could warm it: waiting on would be for ever.
             let _ = warmed.wait_for(|warm| *warm).await;
         }
-    }
-}
-
-/// A task that ends with its owner.
-#[derive(Debug)]
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -7,7 +7,8 @@ use meshlib::{base::resources::Network, testkit::Testkit};
 use crate::{
     app::Health,
     client::{Raw, tls},
-    world::{CHECKED, EdgeOptions, Node, SERVICE, World, edge_address, edge_file, raised, secs, tasks},
+    node::{Node, raised},
+    world::{CHECKED, EdgeOptions, SERVICE, World, edge_address, edge_file, secs, tasks},
 };
 
 /// The kubelet's question.
@@ -57,7 +58,7 @@ async fn the_admin_interface_answers_while_the_clusters_warm_up() {
     let ready = async || {
         let mut raw = Raw::connect(&kit.network, ([127, 0, 0, 1], 8090).into()).await.unwrap();
         raw.get("/ready", "connection: close\r\n").await;
-        raw.to_end().await
+        raw.rest().await
     };
     let early = async {
         world.at(2.0).await;
@@ -91,7 +92,7 @@ async fn a_dead_name_server_does_not_keep_the_kubelet_waiting() {
         for (headers, status) in [(PROBE, "200 OK"), ("connection: close\r\n", "404 Not Found")] {
             let mut probe = Raw::over(tls(world.dial().await.unwrap(), &world.certificate, &[]).await.unwrap());
             probe.get("/healthz", headers).await;
-            let answer = probe.to_end().await;
+            let answer = probe.rest().await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
         }
         assert_eq!(world.now(), secs(started), "no probe waits");

@@ -19,7 +19,7 @@ async fn a_call_ends_fifteen_seconds_after_its_request() {
     assert_eq!(reply.grpc_message(), "upstream request timeout");
     assert!(reply.trailers.is_empty() && reply.body.is_empty(), "trailers only");
     // Both hops have the same 15 s; whose ends first answers.
-    let timeouts = |node: &crate::world::Node| node.counter("upstream_rq_timeout");
+    let timeouts = |node: &crate::node::Node| node.counter("upstream_rq_timeout");
     assert!(timeouts(world.edge()) + timeouts(world.sidecar(1)) >= 1);
 
     let mut slow = client.open("Echo").await.unwrap();
@@ -119,7 +119,7 @@ async fn an_idle_connection_of_a_client_is_closed_after_an_hour() {
     http1.until("\r\n\r\n").await;
     world.at(1000.0).await;
     client.echo().await.unwrap();
-    let first = http1.to_end().await;
+    let first = http1.rest().await;
     assert_eq!((first.as_str(), coarse(begin.elapsed())), ("", secs(HOUR)));
     assert!(!client.is_closed());
     world.at(4599.0).await;
@@ -153,7 +153,7 @@ async fn closes(world: &World, bytes: &[u8]) -> (Duration, String) {
         tokio::time::sleep(secs(3)).await;
         raw.write(bytes).await;
     }
-    let said = raw.to_end().await;
+    let said = raw.rest().await;
     (coarse(begin.elapsed()), said)
 }
 
@@ -169,7 +169,7 @@ async fn a_client_has_ten_seconds_to_say_what_it_wants() {
     raw.preface().await;
     let (begin, block) = (tokio::time::Instant::now(), head_of_get("/nowhere"));
     raw.write(&frame(HEADERS, END_STREAM, 1, &block[..4])).await;
-    raw.to_end().await;
+    raw.rest().await;
     assert_eq!(coarse(begin.elapsed()), secs(10), "a header block without its continuation");
     drop(raw);
     tokio::time::sleep(secs(2)).await;
@@ -186,7 +186,7 @@ async fn so_it_is_behind_tls() {
         let io = crate::client::tls(world.dial().await.unwrap(), &world.certificate, alpn).await.unwrap();
         let mut raw = Raw::over(io);
         let begin = tokio::time::Instant::now();
-        raw.to_end().await;
+        raw.rest().await;
         assert_eq!(coarse(begin.elapsed()), secs(10), "the first byte after the handshake, ALPN {alpn:?}");
     }
     tokio::time::sleep(secs(1)).await;

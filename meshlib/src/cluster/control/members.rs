@@ -6,10 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    AbortOnDrop,
-    probes::{Probes, Report},
-};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::probes::{Probes, Report};
 use crate::{
     cluster::{
         health::HealthState,
@@ -32,7 +31,7 @@ pub(super) struct Members {
 struct Member {
     host: Arc<Host>,
     states: Vec<HealthState>,
-    _probes: Vec<AbortOnDrop>,
+    _probes: Vec<AbortOnDropHandle<()>>,
 }
 
 /// What an update changed.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{AbortOnDrop, ControlInputs, ProbeConnect, members::HostId};
+use super::{ControlInputs, ProbeConnect, members::HostId};
 use crate::{
     base::{Error, Resources},
     cluster::{
@@ -64,7 +65,7 @@ impl Probes {
     }
 
     /// Begins to probe a host, at once, until what this gives is dropped.
-    pub(super) fn start(&self, id: HostId, host: &Arc<Host>) -> Vec<AbortOnDrop> {
+    pub(super) fn start(&self, id: HostId, host: &Arc<Host>) -> Vec<AbortOnDropHandle<()>> {
         let start = |(index, (check, _)): (usize, &(Check, _))| {
             let (connect, host) = (self.connect.clone(), host.clone());
             let mut prober = Prober::prepared(check.clone(), move || connect.connect(&host));
@@ -72,7 +73,7 @@ impl Probes {
             if let Some(stats) = &self.stats {
                 prober = prober.with_stats(stats.clone());
             }
-            AbortOnDrop(tokio::spawn(probe(prober, id, index, self.reports.clone())))
+            AbortOnDropHandle::new(tokio::spawn(probe(prober, id, index, self.reports.clone())))
         };
         self.checks.iter().enumerate().map(start).collect()
     }

@@ -23,7 +23,7 @@ use h2::{
 };
 use http::{HeaderValue, Request, Response, Uri, Version, header, request, uri};
 use http_body::Body as _;
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     error, hpack,
@@ -364,20 +364,12 @@ impl Waiting {
 }
 
 /// Gives the upload to the request's own server stream, or spawns it.
-fn hand_over(upload: Upload, info: Option<&RequestInfo>) -> Option<AbortOnDrop> {
+fn hand_over(upload: Upload, info: Option<&RequestInfo>) -> Option<AbortOnDropHandle<()>> {
     let upload = match info {
         Some(info) => info.offer_upload(upload).err()?,
         None => upload,
     };
-    Some(AbortOnDrop(tokio::spawn(upload).abort_handle()))
-}
-
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    Some(AbortOnDropHandle::new(tokio::spawn(upload)))
 }
 
 impl fmt::Debug for Exchange {

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, server::SendResponse};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body::Body as _;
 
 use super::{
@@ -46,6 +46,9 @@ impl<H: Handler> Streams<H> {
         let is_head = request.method() == Method::HEAD;
         let Some(response) = self.respond(request, &mut respond, &info, &mut idle).await else { return };
         let (mut head, body) = response.into_parts();
+        if head.status == StatusCode::NO_CONTENT {
+            head.headers.remove(CONTENT_LENGTH);
+        }
         hpack::mark_unique(&mut head.headers);
         let bodiless = is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let end = bodiless || body.is_end_stream();

@@ -364,12 +364,14 @@ async fn what_came_before_a_body_failed_arrives() {
 async fn a_body_that_must_not_be_there_is_left_out() {
     for (method, status) in [("HEAD", 200), ("GET", 204), ("GET", 304)] {
         let service = ArcService::new(tower::service_fn(move |_: Request<Body>| async move {
-            Ok::<_, Error>(Response::builder().status(status).body(Body::from("unasked")).unwrap())
+            let response = Response::builder().status(status).header("content-length", "7");
+            Ok::<_, Error>(response.body(Body::from("unasked")).unwrap())
         }));
         let mut pair = pair(service, ServerOptions::default()).await;
         let request = Request::builder().method(method).uri("http://echo/").body(Body::empty()).unwrap();
         let response = pair.client.exchange(request).await.unwrap();
         assert!(http_body::Body::is_end_stream(response.body()), "{method} {status}");
+        assert_eq!(response.headers().contains_key("content-length"), status != 204, "{method} {status}");
         let (record, _, sent) = pair.finished.recv().await.unwrap();
         assert_eq!((record.flags, sent), (ResponseFlags::empty(), 0), "{method} {status}");
     }
