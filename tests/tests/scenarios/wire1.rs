@@ -204,7 +204,8 @@ async fn upgrades_are_not_offered() {
     let proxy = Proxy::start(File::http1_to([app.address()])).await;
     let upgrade = |to: &str| {
         format!(
-            "GET / HTTP/1.1\r\nhost: a.test\r\nconnection: upgrade, http2-settings\r\nupgrade: {to}\r\nhttp2-settings: AAMAAABk\r\n\r\n"
+            "GET / HTTP/1.1\r\nhost: a.test\r\nconnection: upgrade, http2-settings\r\nupgrade: {to}\r\n\
+             http2-settings: AAMAAABk\r\n\r\n"
         )
     };
     let connect = "CONNECT a.test:443 HTTP/1.1\r\nhost: a.test:443\r\n\r\n".to_owned();
