@@ -10,6 +10,7 @@ pub mod client;
 mod error;
 mod frames;
 mod hpack;
+mod inbox;
 mod io;
 mod limits;
 mod meter;
