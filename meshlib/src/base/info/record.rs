@@ -48,9 +48,9 @@ pub struct Record {
     pub version: Version,
     /// Whether the request speaks gRPC, by its content type.
     pub grpc: bool,
-    /// The request headers that somebody asked for; see [`FinishObserver::request_headers`].
+    /// The request headers that somebody asked for; see [`FinishObserver::request_headers`](super::FinishObserver::request_headers).
     pub request_headers: Vec<(HeaderName, HeaderValue)>,
-    /// The response headers that somebody asked for; see [`FinishObserver::response_headers`].
+    /// The response headers that somebody asked for; see [`FinishObserver::response_headers`](super::FinishObserver::response_headers).
     pub response_headers: Vec<(HeaderName, HeaderValue)>,
     /// The name of the virtual host that matched.
     pub virtual_host: Option<Arc<str>>,

@@ -8,7 +8,7 @@
 //! attempt in the record; two additions on counters that workers share (the circuit breaker's requests) and a few on
 //! the host's own numbers. The rest touches nothing that another worker does.
 //!
-//! See [`ClusterShared`] for an example.
+//! See [`Cluster::service`](super::Cluster::service) and [`ClusterShared`] for how to get one.
 
 mod attempt;
 mod in_flight;
