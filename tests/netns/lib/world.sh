@@ -10,10 +10,7 @@ declare -A pid=() # of each process by its name
 mended() { sed "s/port_value: 8786/port_value: 8081/" "$reference/edge.envoy.yaml"; }
 
 world_begin() {
-  work="$(mktemp -d)"
-  trap 'rmdir "$work" 2>/dev/null || true' EXIT
-  trap 'exit 1' INT TERM HUP
-  # On a file system that ends with the namespace. The empty directory below it is all that a SIGKILL leaves.
+  # Files that end with the namespace.
   mount -t tmpfs -o mode=755 none "$work"
   mkdir -p /run/netns
   mount -t tmpfs none /run/netns
@@ -33,7 +30,6 @@ world_begin() {
     'options ndots:5' >"$work/resolv.conf"
   certificate_make first
   certificate_use first
-  trap 'world_clear; umount -l "$work"; rmdir "$work"' EXIT
 }
 
 # Ends all processes, so that the next scenario begins as the first one did.
@@ -52,6 +48,7 @@ in_ns() {
 start() {
   local ns="$1" name="$2"
   shift 2
+  [ -z "${pid[$name]:-}" ] || { echo "$name was started before and never stopped" >&2; exit 1; }
   : >"$work/$name.out"
   ip netns exec "$ns" "$@" >>"$work/$name.out" 2>"$work/$name.err" </dev/null &
   pid[$name]=$!

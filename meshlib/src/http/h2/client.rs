@@ -7,7 +7,6 @@
 //! For an example see the [parent](super).
 
 use std::{
-    any::Any,
     fmt,
     pin::Pin,
     sync::{
@@ -95,7 +94,8 @@ pub async fn handshake(io: BoxIo, options: &Http2Options) -> Result<(H2Client, H
         .enable_push(false)
         // h2's own limits count over a connection's whole life; the meter's decay.
         .max_local_error_reset_streams(None)
-        .data_frame_budget(options.initial_connection_window_size as usize);
+        // Small frames are joined instead.
+        .data_frame_budget(usize::MAX);
     let (send, h2) = builder.handshake(adapter).await.map_err(error::upstream)?;
     let state = Arc::new(State { open: AtomicUsize::new(0), closed: AtomicBool::new(false), seen });
     let max_streams = options.max_concurrent_streams as usize;
@@ -116,6 +116,7 @@ impl Future for H2Connection {
             self.state.closed.store(true, Ordering::Relaxed);
             return Poll::Ready(Err(Error::new(ErrorKind::UpstreamProtocol).with_detail("the host floods frames")));
         }
+        self.state.seen.tidy();
         // Everything written in this turn leaves now. An error shows at the next read.
         let _ = self.flush.poll(cx);
         self.poll_closing(cx)
@@ -351,8 +352,8 @@ impl Waiting {
         let seen = seen.clone();
         let upload = self.upload.filter(|pump| !pump.body.is_done()).map(Pump::into_upload);
         let spawned = upload.and_then(|upload| hand_over(upload, self.head.extensions.get()));
-        let guard: Box<dyn Any + Send> = Box::new((self.place, spawned));
-        Ok(Response::from_parts(head, Body::h2(RecvBody::response(stream, seen, guard))))
+        let in_use = InUse { _place: self.place, _upload: spawned };
+        Ok(Response::from_parts(head, Body::h2(RecvBody::response(stream, seen, in_use))))
     }
 
     fn failed(self, error: Error) -> Failed {
@@ -363,6 +364,12 @@ impl Waiting {
         };
         Failed { error, request: body.map(|body| Request::from_parts(self.head, body)) }
     }
+}
+
+/// What a response's body holds until it is done: its stream's place in the connection, an upload to stop.
+pub(super) struct InUse {
+    _place: Place,
+    _upload: Option<AbortOnDropHandle<()>>,
 }
 
 /// Gives the upload to the request's own server stream, or spawns it.

@@ -24,9 +24,6 @@ use crate::{base::resources::Io, net::io::close_gently};
 
 /// The most that is collected before it is written in the middle of a turn.
 const COLLECT: usize = 64 << 10;
-/// The most bytes of header blocks that are read in one turn. Decoded they may take a hundred times as much, until the
-/// tasks of their streams have looked at them; those run between turns.
-const HEADS_PER_TURN: usize = 16 << 10;
 
 /// What `h2` reads from and writes to.
 pub(super) struct Adapter<T>(Arc<Mutex<Shared<T>>>);
@@ -174,7 +171,7 @@ impl<T: Io> AsyncRead for Adapter<T> {
             buf.put_slice(&[left]);
             return Poll::Ready(Ok(()));
         }
-        if shared.meter.head_bytes() >= HEADS_PER_TURN {
+        if shared.meter.is_turn_over() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

@@ -27,6 +27,14 @@ const IGNORED: u8 = 0xfa;
 /// The length of the client preface (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
 
+/// The most bytes of header blocks that are read in one turn. Decoded they may take a hundred times as much.
+const HEADS_PER_TURN: usize = 16 << 10;
+
+/// DATA frames below this take more room for themselves than for their data.
+const SMALL: usize = 256;
+/// How many of them may come until those that nobody has read are joined.
+const SMALL_FRAMES: u32 = 2048;
+
 /// Which end of the connection is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -77,6 +85,10 @@ pub(super) struct FrameMeter {
     block: Block,
     /// Bytes of header blocks since the turn began.
     head_bytes: usize,
+    /// Small DATA frames since they were last joined.
+    small_frames: u32,
+    /// Enough for one turn.
+    turn_over: bool,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +115,8 @@ impl FrameMeter {
             newest: 0,
             block: Block::default(),
             head_bytes: 0,
+            small_frames: 0,
+            turn_over: false,
         };
         (meter, seen)
     }
@@ -151,14 +165,15 @@ impl FrameMeter {
         });
     }
 
-    /// Bytes of header blocks that have come since the last call.
-    pub(super) fn head_bytes(&self) -> usize {
-        self.head_bytes
+    /// Whether no more should be read in this turn: what has come takes much more memory in `h2` than it did on the
+    /// wire, until the tasks of its streams have looked at it. Those run between turns.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.turn_over
     }
 
     /// Begins a turn of the connection.
     pub(super) fn turn(&mut self) {
-        self.head_bytes = 0;
+        (self.head_bytes, self.turn_over) = (0, false);
     }
 
     fn is_in_head(&self) -> bool {
@@ -182,6 +197,7 @@ impl FrameMeter {
         let allowed = match self.incoming.kind() {
             DATA => {
                 limits.control.earn(1);
+                self.received_data();
                 true
             }
             HEADERS | CONTINUATION | PUSH_PROMISE => {
@@ -205,9 +221,22 @@ impl FrameMeter {
         }
     }
 
+    fn received_data(&mut self) {
+        if self.incoming.length() >= SMALL {
+            return;
+        }
+        self.small_frames += 1;
+        if self.small_frames >= SMALL_FRAMES {
+            self.small_frames = 0;
+            self.turn_over = true;
+            self.seen.note_crowd();
+        }
+    }
+
     fn received_head(&mut self) {
         let (frame, block) = (&self.incoming, &mut self.block);
         self.head_bytes += frame.length();
+        self.turn_over |= self.head_bytes >= HEADS_PER_TURN;
         if frame.kind() == HEADERS {
             self.limits.control.earn(1);
             // A request's own head is bounded by h2, as is a response's.

@@ -47,6 +47,7 @@ pub mod client;
 mod error;
 mod frames;
 mod hpack;
+mod inbox;
 mod io;
 mod limits;
 mod meter;

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
 };
 
-use super::limits::HeadLimits;
+use super::{inbox::Inboxes, limits::HeadLimits};
 
 /// Header blocks longer than this are remembered until their stream has looked.
 pub(super) const LONG_BLOCK: usize = 16 << 10;
@@ -19,6 +19,8 @@ pub(crate) struct Seen {
     settings: AtomicBool,
     goaway: AtomicBool,
     flooded: AtomicBool,
+    crowded: AtomicBool,
+    inboxes: Inboxes,
     /// The number of the header block under way, 0 without one.
     head: AtomicU32,
     any_long: AtomicBool,
@@ -35,6 +37,8 @@ impl Seen {
             settings: AtomicBool::new(false),
             goaway: AtomicBool::new(false),
             flooded: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
+            inboxes: Inboxes::default(),
             head: AtomicU32::new(0),
             any_long: AtomicBool::new(false),
             long: Mutex::new(Vec::new()),
@@ -45,6 +49,19 @@ impl Seen {
     /// The limits of heads and trailers.
     pub(super) fn limits(&self) -> &HeadLimits {
         &self.limits
+    }
+
+    /// What was received and not read yet.
+    pub(super) fn inboxes(&self) -> &Inboxes {
+        &self.inboxes
+    }
+
+    /// To be called at the end of each turn: joins small frames that nobody has read, if many came.
+    pub(super) fn tidy(&self) {
+        if self.crowded.load(Ordering::Relaxed) {
+            self.crowded.store(false, Ordering::Relaxed);
+            self.inboxes.join();
+        }
     }
 
     /// Whether the peer's SETTINGS have come.
@@ -92,6 +109,10 @@ impl Seen {
 
     pub(super) fn note_goaway(&self) {
         self.goaway.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_crowd(&self) {
+        self.crowded.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn note_flood(&self) {

@@ -118,7 +118,8 @@ fn builder(options: &ServerOptions, limits: &HeadLimits) -> h2::server::Builder 
         .max_concurrent_reset_streams(REMEMBERED_RESETS)
         // h2's own limits count over a connection's whole life; the meter's decay.
         .max_local_error_reset_streams(None)
-        .data_frame_budget(options.http2.initial_connection_window_size as usize);
+        // Small frames are joined instead.
+        .data_frame_budget(usize::MAX);
     builder
 }
 
@@ -163,6 +164,7 @@ impl<T: Io, H: Handler> Driver<T, H> {
         }
         self.poll_head(cx);
         self.poll_idle(cx);
+        self.seen.tidy();
         // Everything written in this turn leaves now. An error shows at the next read.
         let _ = self.flush.poll(cx);
         self.poll_shutdown(cx)

@@ -376,3 +376,65 @@ async fn a_body_that_must_not_be_there_is_left_out() {
         assert_eq!((record.flags, sent), (ResponseFlags::empty(), 0), "{method} {status}");
     }
 }
+
+/// `count` gRPC messages without content, each in a frame of its own.
+fn small_messages(count: usize) -> Body {
+    let frames = (0..count).map(|index| {
+        let index = u32::try_from(index).unwrap().to_be_bytes();
+        Ok::<_, Error>(Frame::data(Bytes::from([&[0], &index[..]].concat())))
+    });
+    Body::new(StreamBody::new(futures_util::stream::iter(frames)))
+}
+
+/// More than fit into a stream's window.
+const MESSAGES: usize = 60_000;
+
+async fn assert_small_messages(body: Body) {
+    let all = body.collect().await.expect("the connection goes on").to_bytes();
+    assert_eq!(all, small_messages(MESSAGES).collect().await.unwrap().to_bytes());
+}
+
+#[tokio::test]
+async fn small_messages_that_nobody_reads_end_no_connection() {
+    let service = ArcService::new(tower::service_fn(|request: Request<Body>| async move {
+        let quick = request.uri().path() == "/quick";
+        Ok::<_, Error>(Response::new(if quick { Body::from("quick") } else { small_messages(MESSAGES) }))
+    }));
+    let pair = pair(service, ServerOptions::default()).await;
+    let mut stalled = Vec::new();
+    for _ in 0..4 {
+        stalled.push(pair.client.exchange(post("")).await.unwrap().into_body());
+    }
+    for _ in 0..2000 {
+        tokio::task::yield_now().await;
+    }
+    let quick = Request::get("http://echo/quick").body(Body::empty()).unwrap();
+    let quick = pair.client.exchange(quick).await.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(quick.to_bytes(), "quick");
+    for body in stalled {
+        assert_small_messages(body).await;
+    }
+}
+
+#[tokio::test]
+async fn small_messages_of_a_client_wait_for_whoever_reads_them() {
+    let (read, reading) = tokio::sync::watch::channel(false);
+    let service = ArcService::new(tower::service_fn(move |request: Request<Body>| {
+        let mut reading = reading.clone();
+        async move {
+            let _ = reading.wait_for(|reading| *reading).await;
+            assert_small_messages(request.into_body()).await;
+            Ok::<_, Error>(Response::new(Body::empty()))
+        }
+    }));
+    let pair = pair(service, ServerOptions::default()).await;
+    let calls: Vec<_> =
+        (0..4).map(|_| tokio::spawn(pair.client.exchange(post_body(small_messages(MESSAGES))))).collect();
+    for _ in 0..2000 {
+        tokio::task::yield_now().await;
+    }
+    read.send_replace(true);
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap().status(), 200);
+    }
+}
