@@ -27,8 +27,9 @@ use crate::support::{
 };
 
 const MIB: usize = 1 << 20;
-/// What is sent in all.
-const ALL: usize = 100 * MIB;
+const HUNDRED: usize = 100 * MIB;
+/// More than anybody may hold.
+const PLENTY: usize = 32 * MIB;
 /// What one stream may hold between its ends: a window of 256 KiB and a buffer of 64 KiB at each of two proxies, and
 /// the receiver's own window of 64 KiB; with some to spare.
 const STREAM: usize = 768 << 10;
@@ -102,7 +103,7 @@ async fn an_application_that_does_not_read_stops_the_client() {
     let chain = Chain::start(app.address(), |file| file).await;
     let client = Client::connect_tls(chain.edge.address()).await;
     let mut call = client.begin(client.request("POST", "/")).await;
-    let sending = send(&mut call.body, ALL, &shared.sent);
+    let sending = send(&mut call.body, PLENTY, &shared.sent);
     let watching = async {
         let stopped = stopped_at(&shared.sent).await;
         assert!(stopped <= STREAM, "{stopped} bytes were taken in");
@@ -110,7 +111,7 @@ async fn an_application_that_does_not_read_stops_the_client() {
     };
     within("everything is sent", async { tokio::join!(sending, watching) }).await;
     assert_eq!(call.response.answer().await.expect("an answer").status, 200);
-    assert_eq!(shared.received.load(Ordering::Relaxed), ALL);
+    assert_eq!(shared.received.load(Ordering::Relaxed), PLENTY);
 }
 
 #[tokio::test]
@@ -121,7 +122,7 @@ async fn a_client_that_does_not_read_stops_the_application() {
         let shared = of_app.clone();
         async move {
             let mut body = exchange.begin(Response::builder(), false).expect("a response");
-            send(&mut body, ALL, &shared.sent).await;
+            send(&mut body, PLENTY, &shared.sent).await;
         }
     })
     .await;
@@ -132,7 +133,7 @@ async fn a_client_that_does_not_read_stops_the_application() {
     let stopped = stopped_at(&shared.sent).await;
     assert!(stopped <= STREAM, "{stopped} bytes were taken from the application");
     within("everything arrives", receive(&mut response.into_body(), &shared.received)).await;
-    assert_eq!(shared.received.load(Ordering::Relaxed), ALL);
+    assert_eq!(shared.received.load(Ordering::Relaxed), PLENTY);
 }
 
 /// However many streams stand still, a connection holds no more than its window; and other clients do not notice.
@@ -152,7 +153,7 @@ async fn many_streams_that_stand_still_share_the_connections_window() {
     for _ in 0..64 {
         let mut call = client.begin(client.request("POST", "/stalled")).await;
         let sent = sent.clone();
-        calls.push(tokio::spawn(async move { send(&mut call.body, ALL, &sent).await }));
+        calls.push(tokio::spawn(async move { send(&mut call.body, PLENTY, &sent).await }));
     }
     let stopped = stopped_at(&sent).await;
     // The edge's and the sidecar's windows of 4 MiB, the application's of 64 KiB, and buffers.
@@ -188,7 +189,7 @@ async fn a_hundred_megabytes_pass_in_constant_memory() {
     let Call { body: mut upload, response } = client.begin(client.request("POST", "/")).await;
     let shared = Arc::new(Shared::default());
     let sender = shared.clone();
-    let sending = tokio::spawn(async move { send(&mut upload, ALL, &sender.sent).await });
+    let sending = tokio::spawn(async move { send(&mut upload, HUNDRED, &sender.sent).await });
     let response = response.head().await.expect("a head");
     let (mut body, mut most) = (response.into_body(), 0);
     while let Some(data) = within("data", body.data()).await {
@@ -198,10 +199,10 @@ async fn a_hundred_megabytes_pass_in_constant_memory() {
         most = most.max(shared.sent.load(Ordering::Relaxed) - received);
     }
     sending.await.expect("everything is sent");
-    assert_eq!(shared.received.load(Ordering::Relaxed), ALL);
+    assert_eq!(shared.received.load(Ordering::Relaxed), HUNDRED);
     assert!(most <= 2 * STREAM, "{most} bytes were on the way at once");
     let (edge, sidecar) = (chain.edge.log().line().await, chain.sidecar.log().line().await);
-    assert_eq!(edge.outcome(), format!("POST / HTTP/2 200 - {ALL} {ALL}"));
+    assert_eq!(edge.outcome(), format!("POST / HTTP/2 200 - {HUNDRED} {HUNDRED}"));
     assert_eq!(sidecar.outcome(), edge.outcome());
 }
 
@@ -214,7 +215,7 @@ async fn a_client_of_http_1_that_stands_still_stops_its_sender() {
         let shared = of_app.clone();
         async move {
             let mut body = exchange.begin(Response::builder(), false).expect("a response");
-            send(&mut body, ALL, &shared.sent).await;
+            send(&mut body, PLENTY, &shared.sent).await;
         }
     })
     .await;
@@ -232,5 +233,5 @@ async fn a_client_of_http_1_that_stands_still_stops_its_sender() {
             length => received += length,
         }
     }
-    assert!(received > ALL, "with its chunks");
+    assert!(received > PLENTY, "with its chunks");
 }
