@@ -1,0 +1,7 @@
+//! Clients and hosts that break the rules, or keep to them in ways that hurt. Real sockets, every port the system's
+//! choice.
+
+mod floods;
+mod goaway;
+mod smuggling;
+mod support;
