@@ -11,207 +11,29 @@
 //! assert_eq!(info.read(|record| record.flags.to_string()), "NR");
 //! ```
 
+mod connection;
+mod observer;
+mod record;
+
 use std::{
     fmt,
     future::Future,
-    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
-use super::{error::ErrorKind, flags::ResponseFlags};
-
-/// What is known of the connection a request came on.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ConnectionInfo {
-    /// The client's address; absent on transports without one.
-    pub peer: Option<SocketAddr>,
-    /// The address the client connected to.
-    pub local: Option<SocketAddr>,
-    /// Set when the connection came through TLS.
-    pub tls: Option<TlsInfo>,
-}
-
-/// What a TLS handshake settled.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct TlsInfo {
-    /// The server name the client asked for.
-    pub server_name: Option<Arc<str>>,
-    /// The application protocol agreed on.
-    pub alpn: Option<Vec<u8>>,
-    /// `TLSv1.2` or `TLSv1.3`.
-    pub version: Option<&'static str>,
-}
-
-impl ConnectionInfo {
-    /// A connection between two addresses, without TLS.
-    pub fn new(peer: Option<SocketAddr>, local: Option<SocketAddr>) -> Self {
-        Self { peer, local, tls: None }
-    }
-
-    /// The same connection after a TLS handshake.
-    #[must_use]
-    pub fn with_tls(mut self, tls: TlsInfo) -> Self {
-        self.tls = Some(tls);
-        self
-    }
-}
-
-impl TlsInfo {
-    /// What was agreed on.
-    pub fn new(server_name: Option<Arc<str>>, alpn: Option<Vec<u8>>, version: Option<&'static str>) -> Self {
-        Self { server_name, alpn, version }
-    }
-}
-
-/// One try to have a request answered by a host.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Attempt {
-    /// The host's address.
-    pub host: SocketAddr,
-    /// When the host was picked.
-    pub started: Instant,
-    /// From the pick to the response's headers or the failure; absent while under way.
-    pub duration: Option<Duration>,
-    /// The response's status; absent without one.
-    pub status: Option<StatusCode>,
-    /// Why it failed; absent while under way and on success.
-    pub error: Option<ErrorKind>,
-}
-
-impl Attempt {
-    /// An attempt that begins now.
-    pub fn new(host: SocketAddr, started: Instant) -> Self {
-        Self { host, started, duration: None, status: None, error: None }
-    }
-}
-
-/// Everything that is known of a request, as far as it got.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Record {
-    /// The request's method.
-    pub method: Method,
-    /// The request's target: path and query, and the authority of an HTTP/2 request.
-    pub uri: Uri,
-    /// `:authority`, or `host`.
-    pub authority: Option<HeaderValue>,
-    /// The downstream protocol.
-    pub version: Version,
-    /// Whether the request speaks gRPC, by its content type.
-    pub grpc: bool,
-    /// The request headers that somebody asked for; see [`FinishObserver::request_headers`].
-    pub request_headers: Vec<(HeaderName, HeaderValue)>,
-    /// The response headers that somebody asked for; see [`FinishObserver::response_headers`].
-    pub response_headers: Vec<(HeaderName, HeaderValue)>,
-    /// The name of the virtual host that matched.
-    pub virtual_host: Option<Arc<str>>,
-    /// The name of the route that matched, where it has one.
-    pub route: Option<Arc<str>>,
-    /// The name of the cluster the route chose.
-    pub cluster: Option<Arc<str>>,
-    /// Each attempt, in order.
-    pub attempts: Vec<Attempt>,
-    /// Why the request ended as it did.
-    pub flags: ResponseFlags,
-    /// The status sent to the client; absent when none was.
-    pub status: Option<StatusCode>,
-    /// The status of a gRPC response, from its headers or trailers.
-    pub grpc_status: Option<u32>,
-    /// Whether the host was picked in panic mode.
-    pub panic: bool,
-    /// Whether the health-check filter answered.
-    pub health_check: bool,
-    /// Whether this side made the response.
-    pub local_reply: bool,
-    /// Whether the request's head was captured; without it, method and target above are not the request's.
-    pub captured: bool,
-    /// The client's address as far as it can be trusted, where it is not the connection's peer: from `x-forwarded-for`
-    /// behind trusted proxies.
-    pub trusted_client: Option<std::net::IpAddr>,
-}
-
-impl Record {
-    /// A request header that was captured.
-    pub fn request_header(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        find(&self.request_headers, name)
-    }
-
-    /// A response header that was captured.
-    pub fn response_header(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        find(&self.response_headers, name)
-    }
-
-    /// The host of the last attempt: the one that answered, or the one that failed.
-    pub fn upstream_host(&self) -> Option<SocketAddr> {
-        self.attempts.last().map(|attempt| attempt.host)
-    }
-}
-
-fn find<'a>(headers: &'a [(HeaderName, HeaderValue)], name: &HeaderName) -> Option<&'a HeaderValue> {
-    headers.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value)
-}
-
-/// Reads a request's record once it is closed: an access log, a counter, a test.
-pub trait FinishObserver: Send + Sync {
-    /// Called once, when both directions have ended or either was dropped.
-    fn on_finish(&self, info: &RequestInfo, record: &Record);
-
-    /// The request headers that [`on_finish`](Self::on_finish) will look for.
-    fn request_headers(&self) -> &[HeaderName] {
-        &[]
-    }
-
-    /// The response headers that [`on_finish`](Self::on_finish) will look for.
-    fn response_headers(&self) -> &[HeaderName] {
-        &[]
-    }
-}
-
-/// Observers, compiled once per listener or layer and shared by its requests.
-#[derive(Clone, Default)]
-pub struct FinishObservers {
-    observers: Arc<[Arc<dyn FinishObserver>]>,
-    request_headers: Arc<[HeaderName]>,
-    response_headers: Arc<[HeaderName]>,
-}
-
-impl FinishObservers {
-    /// Compiles `observers`: the headers that any of them names are captured once.
-    pub fn new(observers: impl IntoIterator<Item = Arc<dyn FinishObserver>>) -> Self {
-        let observers: Arc<[_]> = observers.into_iter().collect();
-        let union = |of: fn(&dyn FinishObserver) -> &[HeaderName]| {
-            let mut names: Vec<HeaderName> = Vec::new();
-            for name in observers.iter().flat_map(|observer| of(observer.as_ref())) {
-                if !names.contains(name) {
-                    names.push(name.clone());
-                }
-            }
-            names.into()
-        };
-        Self {
-            request_headers: union(|observer| observer.request_headers()),
-            response_headers: union(|observer| observer.response_headers()),
-            observers,
-        }
-    }
-}
-
-impl fmt::Debug for FinishObservers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FinishObservers").field("len", &self.observers.len()).finish_non_exhaustive()
-    }
-}
+pub use self::{
+    connection::{ConnectionInfo, TlsInfo},
+    observer::{FinishObserver, FinishObservers},
+    record::{Attempt, Record},
+};
 
 /// The rest of a request's upload, once response headers have arrived: pumped by whoever took it.
 pub type Upload = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -316,7 +138,7 @@ impl RequestInfo {
     }
 
     /// The host of the last attempt.
-    pub fn upstream_host(&self) -> Option<SocketAddr> {
+    pub fn upstream_host(&self) -> Option<std::net::SocketAddr> {
         self.read(Record::upstream_host)
     }
 

@@ -1,4 +1,13 @@
 //! A [`Host`]: an endpoint with its live state, the same object for as long as discovery and health keep it.
+//!
+//! ```
+//! use meshlib::cluster::host::{HealthFlags, Host};
+//!
+//! let host = Host::new("10.0.0.1:8081".parse().unwrap(), Some("echo".into()), 1, HealthFlags::FAILED_ACTIVE_HC);
+//! assert!(!host.is_healthy());
+//! host.set_health(HealthFlags::FAILED_ACTIVE_HC, false); // as the control task does after a check
+//! assert!(host.is_healthy());
+//! ```
 
 use std::{
     fmt,

@@ -1,4 +1,18 @@
 //! One immutable picture of a cluster's hosts. The control task publishes it; readers never lock.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use meshlib::cluster::{host::{HealthFlags, Host}, host_set::{HostSet, HostSetCell}};
+//!
+//! let host = |port, health| Arc::new(Host::new(([10, 0, 0, 1], port).into(), None, 1, health));
+//! let (good, bad) = (host(1, HealthFlags::HEALTHY), host(2, HealthFlags::FAILED_ACTIVE_HC));
+//! let cell = HostSetCell::new(HostSet::new(vec![good, bad.clone()], 50.0));
+//! assert_eq!(cell.load().eligible(), [0]);
+//!
+//! cell.publish(HostSet::new(vec![bad], 50.0)); // nobody is healthy: better somebody than nobody
+//! assert!(cell.load().is_panic());
+//! assert_eq!(cell.load().eligible(), [0]);
+//! ```
 
 use std::{
     fmt,

@@ -1,4 +1,16 @@
 //! Floor 4: clusters. Hosts from discovery and health checks, a pick among them, pools of connections to them.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | what a cluster is told |
+//! | [`host`], [`host_set`] | an endpoint with its live state; an immutable picture of all |
+//! | [`control`], [`warm_up`] | the task that decides who is in the set; the wait for its first one |
+//! | [`balance`] | load balancers, and [`Balance`](balance::Balance) over connections of your own |
+//! | [`health`] | [`Prober`](health::Prober), and what its results mean |
+//! | [`circuit_breaker`] | limits that all workers share |
+//!
+//! With the feature `proxy` there are also pools, the service over them, and the assembly of it all, `Cluster`, which
+//! has an example.
 
 #[cfg(feature = "proxy")]
 mod assembly;

@@ -4,7 +4,6 @@ use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
-    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -27,9 +26,10 @@ use super::{
 use crate::{
     base::{
         Error, Resources, Stats,
-        resources::{Acceptor, AddressFamily, BoxFuture, BoxIo, DnsAnswer, LogSink, LogSinks, Network, Resolve},
+        resources::{Acceptor, BoxFuture, BoxIo, Network},
     },
     http::{Body, options::Http2Options},
+    testkit::Testkit,
 };
 
 /// What a host does with a connection.
@@ -64,8 +64,7 @@ impl World {
     }
 
     pub(crate) fn resources(self: &Arc<Self>) -> Resources {
-        let random = crate::base::resources::Random::seeded(1);
-        Resources::new(self.clone(), Arc::new(Nowhere), Arc::new(Nowhere)).with_random(random)
+        Testkit::seeded(1).resources.with_network(self.clone())
     }
 }
 
@@ -88,20 +87,6 @@ impl Network for World {
     }
 
     fn bind(&self, _: SocketAddr) -> io::Result<Box<dyn Acceptor>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-struct Nowhere;
-
-impl Resolve for Nowhere {
-    fn resolve(&self, _: &str, _: AddressFamily) -> BoxFuture<io::Result<DnsAnswer>> {
-        Box::pin(std::future::ready(Err(io::ErrorKind::Unsupported.into())))
-    }
-}
-
-impl LogSinks for Nowhere {
-    fn open(&self, _: &Path) -> io::Result<Arc<dyn LogSink>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -7,6 +7,42 @@
 //! 3. counting body bytes into the record as they are taken from and handed to the connection, and
 //!    [`RequestInfo::finish`] once the response is complete or either side is gone, in which case the codec adds
 //!    [`ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION`](crate::base::ResponseFlags) first.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use http::{Request, Response, request};
+//! use meshlib::{
+//!     base::{ConnectionInfo, Drain, Error, RequestInfo},
+//!     http::{Body, handler::Handler, options::ServerOptions, serve::serve_connection},
+//! };
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! #[derive(Clone)]
+//! struct Hello;
+//!
+//! impl Handler for Hello {
+//!     fn begin(&self, connection: &Arc<ConnectionInfo>, _: bool) -> RequestInfo {
+//!         RequestInfo::detached()
+//!     }
+//!     async fn call(&self, _: Request<Body>, _: RequestInfo) -> Response<Body> {
+//!         Response::new(Body::from("hello"))
+//!     }
+//!     fn refuse(&self, _: Option<&request::Parts>, error: Error, _: &RequestInfo) -> Response<Body> {
+//!         Response::builder().status(error.status()).body(Body::empty()).unwrap_or_default()
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let (mut client, io) = tokio::io::duplex(1024);
+//! let (connection, options) = (Arc::new(ConnectionInfo::new(None, None)), Arc::new(ServerOptions::default()));
+//! tokio::spawn(serve_connection(Box::new(io), connection, Hello, options, Drain::new()));
+//! client.write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").await.unwrap();
+//! let mut answer = String::new();
+//! client.read_to_string(&mut answer).await.unwrap();
+//! assert!(answer.ends_with("\r\n\r\nhello"));
+//! # }
+//! ```
 
 use std::sync::Arc;
 

@@ -1,4 +1,14 @@
 //! The settings of connections: windows, limits, times. Plain values.
+//!
+//! ```
+//! use std::time::Duration;
+//! use meshlib::http::options::{CodecType, ServerOptions};
+//!
+//! let mut options = ServerOptions::default();
+//! options.codec = CodecType::Http2;
+//! options.idle_timeout = Duration::from_secs(60);
+//! assert_eq!(options.http2.max_concurrent_streams, 1024);
+//! ```
 
 use std::time::Duration;
 

@@ -1,4 +1,15 @@
 //! What a router is told: plain values, compared and cloned, read from a file or set by a builder.
+//!
+//! ```
+//! use meshlib::route::config::{RouteAction, RouteConfig, RouteMatch, RouteTableConfig, VirtualHostConfig};
+//!
+//! let routes = vec![
+//!     RouteConfig::new(RouteMatch::path("/version"), RouteAction::cluster("info")),
+//!     RouteConfig::new(RouteMatch::prefix("/api."), RouteAction::cluster("echo").timeout(None)),
+//! ];
+//! let table = RouteTableConfig::new("local", vec![VirtualHostConfig::new("all", vec!["*".to_owned()], routes.clone())]);
+//! assert_eq!(table.virtual_hosts[0].routes, routes);
+//! ```
 
 use std::{sync::Arc, time::Duration};
 

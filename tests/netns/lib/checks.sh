@@ -58,9 +58,15 @@ within() {
   since "$begin"
 }
 
-# between MIN MAX VALUE: all in milliseconds.
+# between MIN MAX MILLISECONDS
 between() {
   seconds "$3"
+  [ "$3" -ge "$1" ] && [ "$3" -le "$2" ]
+}
+
+# in_range MIN MAX NUMBER
+in_range() {
+  echo "$3"
   [ "$3" -ge "$1" ] && [ "$3" -le "$2" ]
 }
 

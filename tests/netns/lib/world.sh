@@ -10,10 +10,7 @@ declare -A pid=() # of each process by its name
 mended() { sed "s/port_value: 8786/port_value: 8081/" "$reference/edge.envoy.yaml"; }
 
 world_begin() {
-  work="$(mktemp -d)"
-  trap 'rmdir "$work" 2>/dev/null || true' EXIT
-  trap 'exit 1' INT TERM HUP
-  # On a file system that ends with the namespace. The empty directory below it is all that a SIGKILL leaves.
+  # Files that end with the namespace.
   mount -t tmpfs -o mode=755 none "$work"
   mkdir -p /run/netns
   mount -t tmpfs none /run/netns
@@ -31,8 +28,8 @@ world_begin() {
   # As the kubelet writes it: the search list goes first for every name with fewer than five dots.
   printf '%s\n' "nameserver ${address[dns]}" 'search envoy.svc.cluster.local svc.cluster.local cluster.local' \
     'options ndots:5' >"$work/resolv.conf"
-  certificate first
-  trap 'world_clear; umount "$work"; rmdir "$work"' EXIT
+  certificate_make first
+  certificate_use first
 }
 
 # Ends all processes, so that the next scenario begins as the first one did.
@@ -51,7 +48,9 @@ in_ns() {
 start() {
   local ns="$1" name="$2"
   shift 2
-  ip netns exec "$ns" "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null &
+  [ -z "${pid[$name]:-}" ] || { echo "$name was started before and never stopped" >&2; exit 1; }
+  : >"$work/$name.out"
+  ip netns exec "$ns" "$@" >>"$work/$name.out" 2>"$work/$name.err" </dev/null &
   pid[$name]=$!
 }
 
@@ -75,23 +74,26 @@ runs() { grep -q '^State:[[:space:]]*[^ZX[:space:]]' "/proc/${pid[$1]}/status" 2
 
 ends() { ! runs "$1"; }
 
-# certificate NAME: makes one as the reference does and puts it where the edge finds it, as Kubernetes does: all files
-# appear under a new directory, then one symbolic link is replaced.
-certificate() {
-  local secret="$work/secret"
-  mkdir -p "$secret/..$1"
+# certificate_make NAME: as the reference makes it.
+certificate_make() {
+  mkdir -p "$work/secret/..$1"
   openssl req -x509 -nodes -newkey rsa:2048 -days 365 -subj "/CN=${address[edge]}" \
-    -keyout "$secret/..$1/tls.key" -out "$secret/..$1/tls.crt" 2>/dev/null
-  ln -sfn "..$1" "$secret/..data_tmp"
-  mv -T "$secret/..data_tmp" "$secret/..data"
-  ln -sfn ..data/tls.key "$secret/tls.key"
-  ln -sfn ..data/tls.crt "$secret/tls.crt"
+    -keyout "$work/secret/..$1/tls.key" -out "$work/secret/..$1/tls.crt" 2>/dev/null
+}
+
+# certificate_use NAME: puts it where the edge finds it, as Kubernetes does: what is new is in a directory of its own,
+# and the symbolic link to it is replaced at once.
+certificate_use() {
+  ln -sfn "..$1" "$work/secret/..data_tmp"
+  mv -T "$work/secret/..data_tmp" "$work/secret/..data"
+  ln -sfn ..data/tls.key "$work/secret/tls.key"
+  ln -sfn ..data/tls.crt "$work/secret/tls.crt"
 }
 
 # publish POD...: their addresses are the service's from now on.
 publish() {
   local pod
-  for pod; do echo "${address[$pod]} echo-grpc.envoy.svc.cluster.local"; done >"$work/hosts"
+  for pod in $*; do echo "${address[$pod]} echo-grpc.envoy.svc.cluster.local"; done >"$work/hosts"
   [ -z "${pid[dns]:-}" ] || kill -s HUP "${pid[dns]}"
 }
 
@@ -113,15 +115,6 @@ pod_start() {
   done
 }
 
-# edge_start CONFIG [ARGUMENT...]: with a resolv.conf and a certificate mounted where only the edge sees them.
-edge_start() {
-  local config="$1"
-  shift
-  # shellcheck disable=SC2016
-  start edge edge unshare --mount sh -c '
-    work="$1"; shift
-    mount --bind "$work/resolv.conf" /etc/resolv.conf && mount -t tmpfs none /etc/ssl && mkdir /etc/ssl/envoy &&
-    mount --bind "$work/secret" /etc/ssl/envoy && exec "$@"
-  ' sh "$work" "$MESHLIB" -c "$config" "$@"
-}
+# edge_start CONFIG [ARGUMENT...]
+edge_start() { start edge edge "$here/lib/edge" "$work" "$MESHLIB" -c "$@"; }
 

@@ -7,6 +7,7 @@ mod cancel;
 mod codecs;
 mod discovery;
 mod drain;
+mod early;
 mod edge;
 mod flow;
 mod gauges;

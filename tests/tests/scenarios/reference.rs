@@ -26,7 +26,6 @@ use meshlib::{
 use crate::support::{h1, within};
 
 /// A file of the reference, as it is; `None` where there is none.
-#[expect(clippy::print_stdout, reason = "says that it did nothing")]
 fn reference(name: &str) -> Option<MeshConfig> {
     let Some(folder) = std::env::var_os("MESHLIB_REFERENCE") else {
         println!("skipped: MESHLIB_REFERENCE is not set");

@@ -122,7 +122,7 @@ async fn a_head_that_dawdles_is_a_408() {
     assert!(connection.next().await.is_none(), "closed");
     // One that says nothing at all is only closed: in which protocol would it be answered?
     let mut silent = Connection::open(proxy.address()).await;
-    assert_eq!(silent.to_end().await, "");
+    assert_eq!(silent.read_to_end().await, "");
 }
 
 #[tokio::test]
@@ -195,4 +195,32 @@ async fn a_response_that_ends_with_its_connection_passes() {
     assert_eq!(h1::call(proxy.address(), GET).await.body, "all of it");
     let client = Client::connect(proxy.address()).await;
     assert_eq!(client.call(client.request("GET", "/"), b"").await.expect("an answer").body(), "all of it");
+}
+
+/// No other protocol is spoken on: a tunnel is refused and the connection closed, HTTP/2 is not changed to.
+#[tokio::test]
+async fn upgrades_are_not_offered() {
+    let app = TextApp::echo().await;
+    let proxy = Proxy::start(File::http1_to([app.address()])).await;
+    let upgrade = |to: &str| {
+        format!(
+            "GET / HTTP/1.1\r\nhost: a.test\r\nconnection: upgrade, http2-settings\r\nupgrade: {to}\r\n\
+             http2-settings: AAMAAABk\r\n\r\n"
+        )
+    };
+    let connect = "CONNECT a.test:443 HTTP/1.1\r\nhost: a.test:443\r\n\r\n".to_owned();
+    for (request, first) in [(upgrade("websocket"), "HTTP/1.1 403 Forbidden"), (connect, "HTTP/1.1 404 Not Found")] {
+        let mut connection = Connection::open(proxy.address()).await;
+        connection.write(request).await;
+        let reply = connection.next().await.expect("a reply");
+        assert_eq!((reply.first(), reply.fields("connection")), (first, vec!["close"]));
+        assert!(connection.next().await.is_none(), "closed");
+    }
+    let client = Client::connect(proxy.address()).await;
+    let answer = client.call(http::Request::connect("a.test:443"), b"").await.expect("an answer");
+    assert_eq!(answer.status, 404);
+    assert!(app.requests().is_empty());
+    assert_eq!(h1::call(proxy.address(), &upgrade("h2c")).await.first(), "HTTP/1.1 200 OK");
+    let added = ["host", "x-envoy-expected-rq-timeout-ms", "x-forwarded-proto", "x-request-id"];
+    assert_eq!(app.request().names(), added, "nothing of the upgrade");
 }

@@ -1,4 +1,39 @@
 //! Load balancers: which host takes a request.
+//!
+//! [`RoundRobin`] is here; one of your own is a policy and its picker:
+//!
+//! ```
+//! use meshlib::cluster::{
+//!     balance::{LbPolicy, LoadBalancer, PickContext, Picker},
+//!     config::{ClusterConfig, DiscoveryConfig},
+//!     host_set::HostSet,
+//! };
+//!
+//! /// Always the first host that may be picked: the others only stand by.
+//! #[derive(Debug)]
+//! struct First;
+//!
+//! impl LoadBalancer for First {
+//!     fn name(&self) -> &str {
+//!         "FIRST"
+//!     }
+//!
+//!     fn picker(&self, _: fastrand::Rng) -> Box<dyn Picker> {
+//!         Box::new(First)
+//!     }
+//! }
+//!
+//! impl Picker for First {
+//!     fn update(&mut self, _: &HostSet) {}
+//!
+//!     fn pick(&mut self, hosts: &HostSet, request: &PickContext<'_>) -> Option<usize> {
+//!         hosts.eligible().iter().copied().find(|host| !request.tried.contains(host))
+//!     }
+//! }
+//!
+//! let config = ClusterConfig::new("echo", DiscoveryConfig::fixed([])).lb_policy(LbPolicy::new(First));
+//! assert_eq!(config.lb_policy.name(), "FIRST");
+//! ```
 
 mod picks;
 mod round_robin;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     base::{Error, ErrorKind},
-    http::{Body, headers::X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL},
+    http::{Body, grpc::is_grpc, headers::X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL},
 };
 
 const PATH: &str = "/grpc.health.v1.Health/Check";
@@ -127,11 +127,6 @@ pub(super) fn network(error: &Error) -> ProbeFailure {
 
 fn grpc_status(headers: &HeaderMap) -> Option<&str> {
     headers.get("grpc-status").and_then(|status| status.to_str().ok())
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    content_type.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{Request, StatusCode};
 use tokio::time::Instant;
 
 use super::DataPath;
@@ -101,10 +101,6 @@ impl Attempts {
         if allowed { &stats.upstream_rq_retry } else { &stats.upstream_rq_retry_overflow }.increment();
         allowed
     }
-}
-
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Notes that an attempt begins.

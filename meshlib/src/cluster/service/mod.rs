@@ -8,7 +8,7 @@
 //! attempt in the record; two additions on counters that workers share (the circuit breaker's requests) and a few on
 //! the host's own numbers. The rest touches nothing that another worker does.
 //!
-//! See [`ClusterShared`] for an example.
+//! See [`Cluster::service`](super::Cluster::service) and [`ClusterShared`] for how to get one.
 
 mod attempt;
 mod in_flight;
@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     base::{BoxError, Error, ErrorKind, RequestInfo, Resources},
-    http::{Body, Failed, HttpService, ResponseFuture},
+    http::{Body, Failed, HttpService, ResponseFuture, grpc},
 };
 
 /// One data path to a cluster's hosts. Cloning shares it.
@@ -114,7 +114,7 @@ impl DataPath {
         if !self.shared.warm_up().is_finished() {
             Box::pin(self.shared.warm_up().wait()).await;
         }
-        let grpc = attempt::is_grpc(request.headers());
+        let grpc = grpc::is_grpc(request.headers());
         let mut attempts = Attempts::default();
         loop {
             let picked = self.pick(request, &attempts, info)?;

@@ -208,7 +208,7 @@ fn check<B>(response: &Response<B>) -> Result<(), Error> {
 
 /// What an error on a connection to a host means.
 fn upstream(error: hyper::Error) -> Error {
-    let kind = if error.is_parse() {
+    let kind = if error.is_parse() || is_misframed(&error) {
         ErrorKind::UpstreamProtocol
     } else if error.is_user() {
         // The request's own body failed, and it knows why.
@@ -218,6 +218,13 @@ fn upstream(error: hyper::Error) -> Error {
         ErrorKind::UpstreamConnectionTermination
     };
     Error::new(kind).with_source(error)
+}
+
+/// Whether a body ended before its length, or in chunks that are none: to Envoy, too, a broken protocol.
+fn is_misframed(error: &hyper::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|source| matches!(source.kind(), UnexpectedEof | InvalidInput | InvalidData))
 }
 
 impl fmt::Debug for H1Client {

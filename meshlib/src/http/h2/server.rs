@@ -3,6 +3,8 @@
 //! One task polls the connection; each stream is a task of its own on the same worker. The drain is followed here:
 //! GOAWAY twice (RFC 9113, section 6.8), then the end of the streams; a client that never answers the PING between the
 //! two GOAWAYs cannot hold the connection, nor can anything beyond [`DrainPhase::Stopped`].
+//!
+//! For an example see the [parent](super).
 
 use std::{
     pin::Pin,

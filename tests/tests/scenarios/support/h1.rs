@@ -161,7 +161,7 @@ impl Connection {
     }
 
     /// Everything until the other side closes.
-    pub(crate) async fn to_end(&mut self) -> String {
+    pub(crate) async fn read_to_end(&mut self) -> String {
         while self.more().await {}
         String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
     }

@@ -1,40 +1,15 @@
 //! The whole way from names to hosts, as a configuration describes it.
 
-use std::{collections::HashMap, io, net::IpAddr, sync::Mutex, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use super::{super::*, world::*};
-use crate::{
-    base::resources::{AddressFamily, DnsAnswer, Resolve},
-    cluster::{
-        config::{DnsEndpoint, StaticEndpoint, StrictDnsConfig},
-        host::HealthFlags,
-    },
+use crate::cluster::{
+    config::{DnsEndpoint, StaticEndpoint, StrictDnsConfig},
+    host::HealthFlags,
 };
 
-/// A records by name; an unknown name is never answered.
-#[derive(Clone, Default)]
-struct Zone(Arc<Mutex<HashMap<String, Vec<IpAddr>>>>);
-
-impl Zone {
-    fn set(&self, name: &str, addresses: &[[u8; 4]]) {
-        let addresses = addresses.iter().map(|address| IpAddr::from(*address)).collect();
-        self.0.lock().unwrap().insert(name.into(), addresses);
-    }
-}
-
-impl Resolve for Zone {
-    fn resolve(&self, name: &str, family: AddressFamily) -> BoxFuture<io::Result<DnsAnswer>> {
-        let answer = self.0.lock().unwrap().get(name).cloned();
-        Box::pin(async move {
-            match answer {
-                Some(addresses) if family == AddressFamily::V4 => {
-                    Ok(DnsAnswer::Addresses { addresses, ttl: Duration::from_secs(30) })
-                }
-                Some(_) => Ok(DnsAnswer::NoSuchName),
-                None => std::future::pending().await,
-            }
-        })
-    }
+fn set(world: &World, name: &str, addresses: &[[u8; 4]]) {
+    world.dns.set(name, addresses.iter().map(|address| IpAddr::from(*address)));
 }
 
 fn config(names: &[&str]) -> ClusterConfig {
@@ -45,8 +20,8 @@ fn config(names: &[&str]) -> ClusterConfig {
     config
 }
 
-fn start(world: &World, zone: &Zone, config: &ClusterConfig) -> ControlHandle {
-    let resources = world.resources(zone.clone());
+fn start(world: &World, config: &ClusterConfig) -> ControlHandle {
+    let resources = world.resources();
     let mut inputs = ControlInputs::new(config, Arc::new(world.clone()), &resources);
     inputs.traffic = world.traffic.clone();
     Control::start(inputs, &resources).unwrap()
@@ -58,18 +33,18 @@ fn addresses(control: &ControlHandle) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_record_is_a_healthy_host_within_five_seconds() {
-    let (world, zone) = (World::new(), Zone::default());
-    zone.set("echo", &[[10, 0, 0, 1], [10, 0, 0, 2]]);
-    let control = start(&world, &zone, &config(&["echo"]));
+    let world = World::new();
+    set(&world, "echo", &[[10, 0, 0, 1], [10, 0, 0, 2]]);
+    let control = start(&world, &config(&["echo"]));
     control.warmed().await;
     assert_eq!(control.hosts().load().healthy(), 2);
     assert_eq!(control.hosts().load().hosts()[0].hostname().map(|name| &**name), Some("echo"));
     world.at(2).await;
-    zone.set("echo", &[[10, 0, 0, 3], [10, 0, 0, 2], [10, 0, 0, 1]]);
+    set(&world, "echo", &[[10, 0, 0, 3], [10, 0, 0, 2], [10, 0, 0, 1]]);
     world.at(5).await;
     assert_eq!(addresses(&control), ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
     assert_eq!(control.hosts().load().healthy(), 3);
-    zone.set("echo", &[]);
+    set(&world, "echo", &[]);
     world.at(9).await;
     assert_eq!(control.hosts().load().healthy(), 3);
     world.set(80, Act::NotServing);
@@ -89,9 +64,10 @@ async fn a_new_record_is_a_healthy_host_within_five_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn warm_up_waits_for_every_name_but_not_for_a_dead_server() {
-    let (world, zone) = (World::new(), Zone::default());
-    zone.set("echo", &[[10, 0, 0, 1]]);
-    let control = start(&world, &zone, &config(&["echo", "dead"]));
+    let world = World::new();
+    set(&world, "echo", &[[10, 0, 0, 1]]);
+    world.dns.hang("dead");
+    let control = start(&world, &config(&["echo", "dead"]));
     world.at(4).await;
     assert_eq!(control.hosts().load().healthy(), 1);
     assert!(!control.is_warm());
@@ -107,7 +83,7 @@ async fn static_endpoints_start_failing_and_are_warm_after_their_checks() {
     let endpoint = |port| StaticEndpoint { address: address(port), weight: u32::from(port) };
     let static_config = DiscoveryConfig::Static(vec![endpoint(1), endpoint(2)]);
     let config = ClusterConfig { discovery: static_config, ..config(&[]) };
-    let control = start(&world, &Zone::default(), &config);
+    let control = start(&world, &config);
     control.warmed().await;
     assert_eq!(world.begin.elapsed(), Duration::from_secs(1));
     assert_eq!(hosts(&control), [(1, "healthy".into()), (2, "/failed_active_hc".into())]);

@@ -200,6 +200,8 @@ impl tracing::Subscriber for Lines {
 async fn panic_is_logged_once_when_it_begins_and_once_when_it_ends() {
     let lines = Lines::default();
     let _subscribed = tracing::subscriber::set_default(lines.clone());
+    // With a single subscriber, tracing asks only the thread that meets a log line first, for all threads and for ever.
+    let _second = tracing::Dispatch::new(lines.clone());
     let (world, (feeder, feed)) = (World::new(), feed());
     let control = world.start(feed);
     feeder.hosts(&[1, 2, 3]);

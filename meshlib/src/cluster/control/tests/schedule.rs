@@ -158,6 +158,6 @@ async fn a_check_that_cannot_be_sent_is_refused_at_the_start() {
         immediate_failures: ImmediateFailures::new(),
         connect: Arc::new(world.clone()),
     };
-    let error = Control::start(inputs, &world.resources(Nothing)).unwrap_err();
+    let error = Control::start(inputs, &world.resources()).unwrap_err();
     assert!(error.to_string().contains("no authority"), "{error}");
 }

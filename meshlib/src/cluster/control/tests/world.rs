@@ -1,10 +1,8 @@
-//! Hosts that answer health checks as they are told, a discovery that is fed by hand, and resources without a network.
+//! Hosts that answer health checks as they are told, and a discovery that is fed by hand.
 
 use std::{
     collections::HashMap,
-    io,
     net::SocketAddr,
-    path::Path,
     sync::Mutex,
     task::{Context, Poll},
     time::Duration,
@@ -19,13 +17,11 @@ use tower::service_fn;
 
 use super::super::*;
 use crate::{
-    base::{
-        ErrorKind, Stats,
-        resources::{Acceptor, AddressFamily, BoxIo, DnsAnswer, LogSink, LogSinks, Network, Resolve},
-    },
+    base::{ErrorKind, Stats},
     cluster::host::HealthFlags,
     discovery::{Endpoint, Update},
     http::Body,
+    testkit::{self, ScriptedDns},
 };
 
 /// What a host does when it is checked.
@@ -43,6 +39,7 @@ pub(super) struct World {
     pub(super) begin: Instant,
     acts: Arc<Mutex<HashMap<u16, Act>>>,
     checks: Arc<Mutex<Vec<(u64, u16)>>>,
+    pub(super) dns: ScriptedDns,
     pub(super) stats: Stats,
     pub(super) traffic: TrafficFlag,
 }
@@ -60,6 +57,7 @@ impl World {
             begin: Instant::now(),
             acts: Arc::default(),
             checks: Arc::default(),
+            dns: ScriptedDns::new(),
             stats: Stats::new(),
             traffic: TrafficFlag::new(),
         }
@@ -74,8 +72,9 @@ impl World {
         self.checks.lock().unwrap().iter().filter(|check| check.1 == port).map(|check| check.0).collect()
     }
 
-    pub(super) fn resources(&self, resolver: impl Resolve + 'static) -> Resources {
-        Resources::new(Arc::new(Nothing), Arc::new(resolver), Arc::new(Nothing)).with_stats(self.stats.clone())
+    /// With nothing to connect to, and names as `dns` says.
+    pub(super) fn resources(&self) -> Resources {
+        testkit::resources().with_resolver(Arc::new(self.dns.clone())).with_stats(self.stats.clone())
     }
 
     /// Timeout 1 s, interval 10 s, thresholds 2 and 2: the reference deployment's.
@@ -99,7 +98,7 @@ impl World {
             connect: Arc::new(self.clone()),
         };
         change(&mut inputs);
-        Control::start(inputs, &self.resources(Nothing)).unwrap()
+        Control::start(inputs, &self.resources()).unwrap()
     }
 
     /// Waits until `seconds` after the beginning, and for everything that happens then.
@@ -195,29 +194,4 @@ pub(super) fn hosts(control: &ControlHandle) -> Vec<(u16, String)> {
 pub(super) fn flags(control: &ControlHandle, port: u16) -> Option<HealthFlags> {
     let set = control.hosts().load();
     set.hosts().iter().find(|host| host.address().port() == port).map(|host| host.health())
-}
-
-/// Neither network nor names nor logs.
-pub(super) struct Nothing;
-
-impl Network for Nothing {
-    fn connect(&self, _: SocketAddr) -> BoxFuture<io::Result<BoxIo>> {
-        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
-    }
-
-    fn bind(&self, _: SocketAddr) -> io::Result<Box<dyn Acceptor>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-impl Resolve for Nothing {
-    fn resolve(&self, _: &str, _: AddressFamily) -> BoxFuture<io::Result<DnsAnswer>> {
-        Box::pin(std::future::pending())
-    }
-}
-
-impl LogSinks for Nothing {
-    fn open(&self, _: &Path) -> io::Result<Arc<dyn LogSink>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
 }

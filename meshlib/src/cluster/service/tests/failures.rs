@@ -128,10 +128,10 @@ async fn a_response_that_breaks_off_is_flagged() {
     });
     let response = f.service.clone().oneshot(request("/")).await.unwrap();
     let info = RequestInfo::of(response.extensions()).cloned().unwrap();
-    assert_eq!(response.into_body().collect().await.unwrap_err().kind(), ErrorKind::UpstreamConnectionTermination);
+    assert_eq!(response.into_body().collect().await.unwrap_err().kind(), ErrorKind::UpstreamProtocol);
     let record = info.read(Record::clone);
-    assert_eq!(record.flags.to_string(), "UC");
-    assert_eq!(record.attempts[0].error, Some(ErrorKind::UpstreamConnectionTermination));
+    assert_eq!(record.flags.to_string(), "UPE");
+    assert_eq!(record.attempts[0].error, Some(ErrorKind::UpstreamProtocol));
     assert_eq!(f.hosts[0].stats().rq_error.load(Ordering::Relaxed), 1);
     assert_at_rest(&f);
 }

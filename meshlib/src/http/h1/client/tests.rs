@@ -149,14 +149,20 @@ async fn a_response_whose_end_readers_differ_over_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_cut_short_fails() {
-    let (mut client, mut far) = connect().await;
-    let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
-    read_until(&mut far, "\r\n\r\n").await;
-    far.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await.unwrap();
-    drop(far);
-    let error = exchange.await.unwrap().unwrap().into_body().collect().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::UpstreamConnectionTermination);
+async fn a_body_that_is_cut_short_or_in_no_chunks_fails() {
+    for message in [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"[..],
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n",
+    ] {
+        let (mut client, mut far) = connect().await;
+        let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+        read_until(&mut far, "\r\n\r\n").await;
+        far.write_all(message).await.unwrap();
+        drop(far);
+        let error = exchange.await.unwrap().unwrap().into_body().collect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UpstreamProtocol, "{:?}", String::from_utf8_lossy(message));
+    }
 }
 
 #[tokio::test]

@@ -47,6 +47,10 @@ impl Exchange {
             let reply = handler.refuse(Some(&parts), error, &self.info);
             return self.respond(reply);
         }
+        if parts.method == Method::CONNECT {
+            // There are no tunnels, and what follows may be meant for one.
+            self.state.close();
+        }
         let body = RequestBody::of(body, &self.info, &self.state);
         let mut call = pin!(handler.call(Request::from_parts(parts, body), self.info.clone()));
         let answered =

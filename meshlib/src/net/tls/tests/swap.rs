@@ -78,6 +78,8 @@ impl Subscriber for Warnings {
 async fn a_half_written_pair_is_no_outage_and_one_warning() {
     let warnings = Warnings::default();
     let _guard = tracing::subscriber::set_default(warnings.clone());
+    // With a single subscriber, tracing asks only the thread that meets a log line first, for all threads and for ever.
+    let _second = tracing::Dispatch::new(Warnings::default());
     let (old, new) = (ecdsa(&["a.example"]), ecdsa(&["a.example"]));
     let files = Files::new(&old);
     let (acceptor, stats) = acceptor(DownstreamTlsConfig::new(vec![files.config()]));
@@ -106,6 +108,8 @@ async fn a_half_written_pair_is_no_outage_and_one_warning() {
 async fn every_new_failure_is_told_and_a_vanished_file_harms_nothing() {
     let warnings = Warnings::default();
     let _guard = tracing::subscriber::set_default(warnings.clone());
+    // With a single subscriber, tracing asks only the thread that meets a log line first, for all threads and for ever.
+    let _second = tracing::Dispatch::new(Warnings::default());
     let (old, new) = (ecdsa(&["a.example"]), ecdsa(&["a.example"]));
     let files = Files::new(&old);
     let (acceptor, _) = acceptor(DownstreamTlsConfig::new(vec![files.config()]));
