@@ -9,7 +9,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt;
 use http::{
     HeaderValue, Request, Response,
-    header::{CONNECTION, HOST},
+    header::{CONNECTION, CONTENT_LENGTH, HOST},
     request,
 };
 use tokio::time::Instant;
@@ -130,9 +130,14 @@ impl HttpConnectionManager {
 
     /// Checks and completes a request's head.
     fn prepare(&self, request: &mut Request<Body>, info: &RequestInfo) -> Result<(), Error> {
-        let authority = request.uri().authority().is_some();
+        let authority = request.uri().authority().map(|authority| authority.as_str().contains('@'));
         let headers = request.headers_mut();
-        if authority {
+        one_length(headers)?;
+        if let Some(userinfo) = authority {
+            if userinfo {
+                // No host is told of it, so routes must not see it either (RFC 9113, section 8.3.1).
+                return Err(Error::new(ErrorKind::DownstreamProtocol).with_detail("user information in an authority"));
+            }
             // What HTTP/1.1 says in both places, or HTTP/2 beside `:authority`, is said once (RFC 9112, section 3.2.2).
             headers.remove(HOST);
         } else {
@@ -191,6 +196,14 @@ fn one_host(headers: &http::HeaderMap) -> Result<(), Error> {
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if !host.is_empty() => Ok(()),
         _ => Err(Error::new(ErrorKind::DownstreamProtocol).with_detail("a request needs one host")),
+    }
+}
+
+/// The codecs take one length that is said twice; what comes after us may not.
+fn one_length(headers: &http::HeaderMap) -> Result<(), Error> {
+    match headers.get_all(CONTENT_LENGTH).iter().nth(1) {
+        None => Ok(()),
+        Some(_) => Err(Error::new(ErrorKind::DownstreamProtocol).with_detail("a request has one length")),
     }
 }
 
