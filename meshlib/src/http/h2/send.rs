@@ -58,9 +58,14 @@ impl SendBody {
 
     /// Sends until the body or the window is exhausted.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Sent> {
-        let sent = ready!(self.poll_sent(cx, observe));
-        self.done = true;
-        Poll::Ready(sent)
+        let mut sent = self.poll_sent(cx, observe);
+        // Registered for by who waits, so that a stream that stands still ends with its peer, and by nobody else: this
+        // wakes also when the stream is shown a window.
+        if sent.is_pending() && self.stream.poll_reset(cx).is_ready() {
+            sent = Poll::Ready(Sent::Refused);
+        }
+        self.done |= sent.is_ready();
+        sent
     }
 
     /// Whether sending has ended, one way or another.
@@ -69,10 +74,6 @@ impl SendBody {
     }
 
     fn poll_sent(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Sent> {
-        // Registers for a reset too, so that a stream that stands still ends with its peer.
-        if self.stream.poll_reset(cx).is_ready() {
-            return Poll::Ready(Sent::Refused);
-        }
         loop {
             if !self.pending.is_empty() {
                 match ready!(self.poll_pending(cx, observe)) {
