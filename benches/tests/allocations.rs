@@ -67,5 +67,5 @@ fn a_call_through_a_whole_proxy() {
     let proxy = runtime.block_on(Proxy::start());
     let per_call = per_call(|| assert_eq!(runtime.block_on(proxy.call(Bytes::from_static(&[0; 11]))), 11));
     println!("{per_call} allocations, the client's and the host's included");
-    assert!(per_call <= 62.0, "{per_call}");
+    assert!(per_call <= 64.0, "{per_call}");
 }

@@ -12,7 +12,9 @@ use std::{io::Stdout, net::SocketAddr, path::PathBuf, process::ExitCode, str::Fr
 use http::HeaderName;
 use meshlib::{
     base::Resources,
-    cluster::config::{ClusterConfig, DiscoveryConfig, HealthCheckConfig},
+    cluster::config::{
+        ClusterConfig, DiscoveryConfig, DnsEndpoint, DnsLookupFamily, HealthCheckConfig, StrictDnsConfig,
+    },
     http::header_match::{HeaderMatch, HeaderMatchName},
     proxy::{config::*, server::Server},
     route::config::{RouteAction, RouteConfig, RouteMatch, RouteTableConfig},
@@ -70,8 +72,10 @@ impl FromStr for Upstream {
         }
         match text.rsplit_once(':') {
             Some((host, port)) if !host.is_empty() && !host.contains([':', '/']) => {
-                let discovery = DiscoveryConfig::strict_dns(host, port.parse().map_err(drop)?);
-                Ok(Self { discovery, http1: false })
+                let mut dns = StrictDnsConfig::new(vec![DnsEndpoint::new(host, port.parse().map_err(drop)?)]);
+                // `localhost` is ::1 too, where an application may not listen: its health checks decide.
+                dns.lookup_family = DnsLookupFamily::All;
+                Ok(Self { discovery: DiscoveryConfig::StrictDns(dns), http1: false })
             }
             _ => Err(()),
         }

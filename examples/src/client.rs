@@ -14,6 +14,8 @@
 
 mod tls;
 
+pub use self::tls::any_certificate;
+
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;

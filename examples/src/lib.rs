@@ -22,7 +22,8 @@
 //! | [`client`] | a client for it, over plaintext or TLS |
 //! | [`dns`] | an authoritative name server whose answers can be changed |
 //! | [`certificate`] | a self-signed certificate in PEM files |
-//! | [`demo`] | what the demonstrations print, and the loopback addresses they use |
+//! | [`mesh`] | all of the reference deployment on loopback, each proxy from an Envoy file |
+//! | [`demo`] | what the programs share: arguments, signals, printing, loopback addresses |
 //! | [`proto`] | the messages, clients and servers that are generated from `proto/` |
 
 pub mod certificate;
@@ -40,3 +41,8 @@ pub mod proto {
     /// Both files, as a serialized `FileDescriptorSet`, for server reflection.
     pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("api_descriptor");
 }
+
+/// The code in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -4,8 +4,15 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use meshlib::base::Resources;
+use meshlib::cluster::{
+    Cluster,
+    config::{ClusterConfig, DiscoveryConfig},
+};
+use meshlib::layer::error_to_response::ErrorToResponseLayer;
 use meshlib_examples::client::{ClientError, EchoClient};
 use meshlib_examples::echo::EchoServer;
+use meshlib_examples::proto::echo_client::EchoClient as GeneratedClient;
 use meshlib_examples::proto::stream_echo_client::StreamEchoClient;
 use meshlib_examples::proto::{EchoRequest, RepeatRequest};
 use tokio::net::TcpStream;
@@ -17,6 +24,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServiceResponse};
+use tower::ServiceBuilder;
 
 async fn server_and_client() -> (EchoServer, EchoClient) {
     let server = EchoServer::start("127.0.0.1:0".parse().unwrap(), "pod-1").await.unwrap();
@@ -142,4 +150,33 @@ async fn killing_cuts_connections_and_closes_the_port() {
 async fn a_name_that_no_header_can_carry_is_refused() {
     let error = EchoServer::start("127.0.0.1:0".parse().unwrap(), "pod\n1").await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn a_cluster_takes_the_place_of_a_channel() {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let servers = [EchoServer::start(any, "one").await.unwrap(), EchoServer::start(any, "two").await.unwrap()];
+    let resources = Resources::default();
+    let hosts = DiscoveryConfig::fixed(servers.each_ref().map(EchoServer::address));
+    let cluster = Cluster::start(ClusterConfig::new("echo", hosts).http2(), &resources).unwrap();
+    let channel = ServiceBuilder::new().layer(ErrorToResponseLayer::new()).service(cluster.service(&resources));
+
+    let mut client = GeneratedClient::with_origin(channel.clone(), "http://echo".parse().unwrap());
+    for _ in 0..4 {
+        let answer = client.echo(EchoRequest { content: "hello".into() }).await.unwrap();
+        assert_eq!(answer.into_inner().content, "hello");
+    }
+    assert_eq!(servers.each_ref().map(EchoServer::calls), [2, 2]);
+
+    let mut streams = StreamEchoClient::with_origin(channel, "http://echo".parse().unwrap());
+    let requests = futures_util::stream::iter(["a", "b"].map(|content| EchoRequest { content: content.into() }));
+    let answers = streams.chat(requests).await.unwrap().into_inner();
+    let answers: Vec<_> = answers.map(|answer| answer.unwrap().content).collect().await;
+    assert_eq!(answers, ["a", "b"]);
+
+    for server in servers {
+        server.kill().await;
+    }
+    let status = client.echo(EchoRequest { content: "nobody".into() }).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
 }

@@ -32,11 +32,13 @@ pub struct Options {
     pub health_route: bool,
     /// The health checks' interval. Default 1 s; the reference has 10 s.
     pub interval: Duration,
+    /// How often the edge asks the name server. Default 5 s, as without saying so.
+    pub refresh: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { pods: 3, health_route: true, interval: Duration::from_secs(1) }
+        Self { pods: 3, health_route: true, interval: Duration::from_secs(1), refresh: Duration::from_secs(5) }
     }
 }
 
@@ -65,7 +67,7 @@ impl Deployment {
         let (application, sidecar) = (Loopback::reserve(&hosts)?, Loopback::reserve(&hosts)?);
         let (dns, certificate) = (DnsServer::start().await?, SelfSigned::new("localhost")?);
         let logs = tempfile::Builder::new().prefix("meshlib-logs-").tempdir()?;
-        let file = files::edge(&certificate, sidecar.port(), options.interval, &logs.path().join("edge.log"));
+        let file = files::edge(&certificate, sidecar.port(), &options, &logs.path().join("edge.log"));
         let mut pods = Vec::new();
         for number in 1..=options.pods {
             let pod = pod_options(&options, number, network, [&application, &sidecar], &logs);

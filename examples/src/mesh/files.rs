@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+use super::Options;
 use crate::certificate::SelfSigned;
 
 const EDGE: &str = include_str!("edge.envoy.yaml");
@@ -13,11 +14,12 @@ const HEALTH_ROUTE: &str = "- match:
                 route:
                   cluster: echo-grpc";
 
-pub(super) fn edge(certificate: &SelfSigned, upstream_port: u16, interval: Duration, log: &Path) -> String {
+pub(super) fn edge(certificate: &SelfSigned, upstream_port: u16, options: &Options, log: &Path) -> String {
     EDGE.replace("CERTIFICATE", &certificate.chain_path().to_string_lossy())
         .replace("PRIVATE_KEY", &certificate.key_path().to_string_lossy())
         .replace("UPSTREAM_PORT", &upstream_port.to_string())
-        .replace("INTERVAL", &checks(interval))
+        .replace("INTERVAL", &checks(options.interval))
+        .replace("# REFRESH_RATE", &format!("dns_refresh_rate: {}s", options.refresh.as_secs_f64()))
         .replace("ACCESS_LOG", &log.to_string_lossy())
 }
 

@@ -11,6 +11,8 @@ use tower::ServiceExt;
 
 use crate::support::{Running, plain, program, run};
 
+const DRAINING: &str = "Draining: connections are taken for 5 s more. The same again ends at once.";
+
 /// A proxy that runs: its URL is in the lines to try.
 struct Proxy {
     program: Running,
@@ -31,13 +33,14 @@ impl Proxy {
         EchoClient::connect(&self.url).await.unwrap()
     }
 
-    /// Asks for the end, and again at once.
-    fn stop(self) -> String {
+    /// Asks for the end, and then for one at once; what it has printed since the start.
+    fn stop(mut self) -> String {
         self.program.signal("TERM");
+        let before = self.program.until(DRAINING);
         self.program.signal("TERM");
-        let (status, rest) = self.program.end();
-        assert_eq!(status.code(), Some(0), "{rest}");
-        rest
+        let (status, after) = self.program.end();
+        assert_eq!(status.code(), Some(0), "{after}");
+        before + &after
     }
 }
 
@@ -65,8 +68,7 @@ async fn an_edge_without_arguments_serves_and_drains() {
     assert_eq!(get(&client, "/healthz").await, StatusCode::OK);
 
     edge.program.signal("TERM");
-    let draining = "Draining: connections are taken for 5 s more. The same again ends at once.";
-    let logged = edge.program.until(draining);
+    let logged = edge.program.until(DRAINING);
     assert_eq!(get(&client, "/healthz").await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(client.echo("draining").await.unwrap().content, "draining");
     // Before the accepting ends nothing does; then the client's connection is told to go, and the process is gone.

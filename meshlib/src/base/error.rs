@@ -85,6 +85,8 @@ pub enum ErrorKind {
     PayloadTooLarge,
     /// HTTP/1.0 (426).
     UpgradeRequired,
+    /// The client asks for another protocol on its connection, and nothing allows that (403).
+    UpgradeRefused,
     /// The service itself fails its health check (503, `LH`).
     LocalHealthCheck,
     /// An operation of the system failed: bind, read a file.
@@ -153,7 +155,10 @@ impl ErrorKind {
                 facts(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Downstream, F::DOWNSTREAM_PROTOCOL_ERROR, "")
             }
             Self::PayloadTooLarge => facts(StatusCode::PAYLOAD_TOO_LARGE, Downstream, F::empty(), "Payload Too Large"),
-            Self::UpgradeRequired => facts(StatusCode::UPGRADE_REQUIRED, Downstream, F::empty(), ""),
+            Self::UpgradeRequired => {
+                facts(StatusCode::UPGRADE_REQUIRED, Downstream, F::DOWNSTREAM_PROTOCOL_ERROR, "Upgrade Required")
+            }
+            Self::UpgradeRefused => facts(StatusCode::FORBIDDEN, Downstream, F::empty(), ""),
             Self::LocalHealthCheck => {
                 facts(StatusCode::SERVICE_UNAVAILABLE, Internal, F::FAILED_LOCAL_HEALTH_CHECK, "")
             }

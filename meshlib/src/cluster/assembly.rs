@@ -22,7 +22,7 @@
 
 use std::{fmt, sync::Arc};
 
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     config::{ClusterConfig, UpstreamProtocol},
@@ -48,13 +48,7 @@ pub struct Cluster(Arc<Inner>);
 struct Inner {
     control: ControlHandle,
     shared: Arc<ClusterShared>,
-    warming: AbortHandle,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.warming.abort();
-    }
+    _warming: AbortOnDropHandle<()>,
 }
 
 impl Cluster {
@@ -75,7 +69,7 @@ impl Cluster {
             }
         };
         let inputs = ControlInputs::new(&config, connect, resources);
-        let traffic = inputs.traffic.clone();
+        let (traffic, failures) = (inputs.traffic.clone(), inputs.immediate_failures.clone());
         let control = Control::start(inputs, resources)?;
         let warm_up = WarmUp::new(config.warm_up);
         let (warmed, finished) = (control.warmed(), warm_up.clone());
@@ -83,8 +77,9 @@ impl Cluster {
             warmed.await;
             finished.finish();
         });
-        let shared = ClusterShared::new(config, control.hosts().clone(), warm_up, traffic, resources);
-        Ok(Self(Arc::new(Inner { control, shared: Arc::new(shared), warming: warming.abort_handle() })))
+        let shared = ClusterShared::new(config, control.hosts().clone(), warm_up, traffic, resources)
+            .with_immediate_failures(failures);
+        Ok(Self(Arc::new(Inner { control, shared: Arc::new(shared), _warming: AbortOnDropHandle::new(warming) })))
     }
 
     /// Its name.

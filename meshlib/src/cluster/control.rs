@@ -4,6 +4,7 @@
 //!
 //! - A host keeps its identity, and with it its numbers and its health, for as long as its address stays.
 //! - With health checks a new host begins as failing, is checked at once, and its first result decides.
+//! - A host that says so itself (`x-envoy-immediate-health-check-fail`) is failing at once.
 //! - A host that discovery dropped stays while it passes its checks, and goes at the first update after it fails;
 //!   without checks, or with `ignore_health_on_host_removal`, it goes at once.
 //! - The cluster is *warm* once each name of its discovery was answered or failed, and each host found until then had
@@ -47,10 +48,11 @@ mod tests;
 
 use std::{fmt, sync::Arc};
 
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::{probes::Probes, stats::ControlStats, task::Task};
-pub use super::health::TrafficFlag;
+pub use super::health::{ImmediateFailures, TrafficFlag};
 use super::{
     config::{ClusterConfig, DiscoveryConfig, HealthCheckConfig},
     host::Host,
@@ -91,6 +93,8 @@ pub struct ControlInputs {
     pub ignore_health_on_host_removal: bool,
     /// Whether the cluster ever opened a connection for a request: whoever opens them marks it.
     pub traffic: TrafficFlag,
+    /// Hosts that asked to be left: whoever has their responses reports them.
+    pub immediate_failures: ImmediateFailures,
     /// How health checks reach a host.
     pub connect: Arc<dyn ProbeConnect>,
 }
@@ -105,6 +109,7 @@ impl ControlInputs {
             health_checks: config.health_checks.clone(),
             ignore_health_on_host_removal: config.ignore_health_on_host_removal,
             traffic: TrafficFlag::new(),
+            immediate_failures: ImmediateFailures::new(),
             connect,
         }
     }
@@ -142,7 +147,7 @@ impl Control {
         let (probes, reports) = Probes::new(&inputs, resources)?;
         let stats = ControlStats::new(resources.stats(), &inputs.name, !inputs.health_checks.is_empty());
         let task = Task::new(inputs, (probes, reports), hosts.clone(), warm, stats);
-        Ok(ControlHandle { hosts, warmed, _task: AbortOnDrop(tokio::spawn(task.run())) })
+        Ok(ControlHandle { hosts, warmed, _task: AbortOnDropHandle::new(tokio::spawn(task.run())) })
     }
 }
 
@@ -151,7 +156,7 @@ impl Control {
 pub struct ControlHandle {
     hosts: HostSetCell,
     warmed: watch::Receiver<bool>,
-    _task: AbortOnDrop,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl ControlHandle {
@@ -172,15 +177,5 @@ impl ControlHandle {
             // An error says that nobody is left who could warm it: waiting on would be for ever.
             let _ = warmed.wait_for(|warm| *warm).await;
         }
-    }
-}
-
-/// A task that ends with its owner.
-#[derive(Debug)]
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -1,12 +1,18 @@
 //! What the data paths of one cluster share.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
+
+use http::HeaderMap;
 
 use super::{
-    circuit_breaker::CircuitBreakers, config::ClusterConfig, health::TrafficFlag, host_set::HostSetCell,
+    circuit_breaker::CircuitBreakers,
+    config::ClusterConfig,
+    health::{ImmediateFailures, TrafficFlag},
+    host::Host,
+    host_set::HostSetCell,
     warm_up::WarmUp,
 };
-use crate::base::Resources;
+use crate::{base::Resources, http::headers::X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL};
 
 /// A cluster as its data paths see it: settings, published hosts, limits, and whether it is warm.
 ///
@@ -32,6 +38,7 @@ pub struct ClusterShared {
     breakers: CircuitBreakers,
     warm_up: WarmUp,
     traffic: TrafficFlag,
+    immediate_failures: ImmediateFailures,
 }
 
 impl ClusterShared {
@@ -45,7 +52,14 @@ impl ClusterShared {
         resources: &Resources,
     ) -> Self {
         let breakers = CircuitBreakers::new(&config.name, &config.circuit_breakers, resources.stats());
-        Self { config, hosts, breakers, warm_up, traffic }
+        Self { config, hosts, breakers, warm_up, traffic, immediate_failures: ImmediateFailures::new() }
+    }
+
+    /// Reports hosts that ask to be left to whoever reads `immediate_failures`.
+    #[must_use]
+    pub fn with_immediate_failures(mut self, immediate_failures: ImmediateFailures) -> Self {
+        self.immediate_failures = immediate_failures;
+        self
     }
 
     /// Its settings.
@@ -72,6 +86,13 @@ impl ClusterShared {
     /// (`no_traffic_interval`).
     pub fn has_traffic(&self) -> bool {
         self.traffic.seen()
+    }
+
+    /// Looks at a response of `host`: one that asks to be left is reported, if there are checks to bring it back.
+    pub(super) fn observe(&self, host: &Arc<Host>, headers: &HeaderMap) {
+        if !self.config.health_checks.is_empty() && headers.contains_key(X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL) {
+            self.immediate_failures.report(host);
+        }
     }
 
     pub(super) fn traffic(&self) -> &TrafficFlag {

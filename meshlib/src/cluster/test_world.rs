@@ -206,7 +206,8 @@ impl Server {
         self.most.fetch_max(active.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.active.fetch_add(1, Ordering::Relaxed);
         self.pass(request.uri().path()).await;
-        if request.uri().path() == "/refuse" && self.requests.load(Ordering::Relaxed) == 1 {
+        let first = self.requests.load(Ordering::Relaxed) == 1;
+        if request.uri().path() == "/refuse" && first || request.uri().path() == "/refuse-always" {
             respond.send_reset(h2::Reason::REFUSED_STREAM);
         } else if let Ok(mut body) = respond.send_response(Response::new(()), false) {
             let _ = body.send_data(Bytes::from_static(b"ok"), false);

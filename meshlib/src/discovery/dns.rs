@@ -1,9 +1,7 @@
 //! Every address of a name is an endpoint, and the name is resolved over and over (Envoy's `STRICT_DNS`).
 //!
 //! A poll-driven machine over any [`Resolve`]: the system's resolver, a simulated one, a test's script. Each name is
-//! resolved at once and again a refresh interval after the *end* of its last resolution, which may take 5 s at most;
-//! after one that failed, from its *beginning*, so that a server which does not answer is asked no less often than one
-//! which says that it cannot.
+//! resolved at once and again a refresh interval after the *end* of its last resolution, which may take 5 s at most.
 //!
 //! - An answer replaces what the name had; "no such name" and "no addresses" are answers and leave it without any.
 //! - A failure (SERVFAIL, refused, no answer in time) keeps what the name had and is reported as

@@ -175,7 +175,9 @@ fn candidates(mut name: Name, search: &[Name], ndots: usize) -> Vec<Name> {
     names
 }
 
-fn io_error(error: NetError) -> io::Error {
+/// The system's configuration fails with another type on macOS than on Linux.
+fn io_error(error: impl Into<NetError>) -> io::Error {
+    let error = error.into();
     let kind = match &error {
         NetError::Timeout => io::ErrorKind::TimedOut,
         NetError::Io(error) => error.kind(),

@@ -118,7 +118,7 @@ fn keep_te_trailers(headers: &mut HeaderMap) {
 }
 
 /// The members of a comma-separated list, trimmed, the empty ones left out.
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
 }
 

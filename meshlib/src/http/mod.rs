@@ -14,12 +14,16 @@ pub mod h2;
 pub mod handler;
 pub mod header_match;
 pub mod headers;
+#[cfg(feature = "proxy")]
+mod leave;
 pub mod local_reply;
 pub mod options;
 #[cfg(feature = "proxy")]
 pub mod serve;
 pub mod service;
 
+#[cfg(feature = "tls")]
+pub(crate) use self::leave::too_late;
 pub use self::{
     body::Body,
     service::{ArcService, Failed, HttpService, ResponseFuture},

@@ -17,7 +17,7 @@
 //! # }
 //! ```
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use tokio::io::AsyncRead;
@@ -25,11 +25,12 @@ use tokio::io::AsyncRead;
 use super::{
     h1,
     handler::Handler,
+    leave::too_late,
     options::{CodecType, ServerOptions},
 };
 use crate::{
     base::{
-        ConnectionInfo, Drain, DrainPhase,
+        ConnectionInfo, Drain,
         resources::{BoxIo, Io},
         time::Deadline,
     },
@@ -38,19 +39,6 @@ use crate::{
 
 /// What an HTTP/2 client says first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// A connection that was accepted just before a drain closed the port may still ask its first question for so long:
-/// its client cannot know.
-pub(crate) const GRACE: Duration = Duration::from_secs(1);
-
-/// Waits until a connection that has not asked anything yet is to be let go of.
-pub(crate) async fn too_late(drain: &Drain) {
-    drain.reached(DrainPhase::Draining).await;
-    tokio::select! {
-        () = tokio::time::sleep(GRACE) => {}
-        () = drain.reached(DrainPhase::Stopped) => {}
-    }
-}
 
 /// What a connection's first bytes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

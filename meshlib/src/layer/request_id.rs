@@ -22,10 +22,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header::Entry};
 use tower_layer::Layer;
 use tower_service::Service;
+use uuid::{Builder, Uuid};
 
 use crate::{base::resources::Random, http::headers::X_REQUEST_ID};
 
@@ -89,17 +89,9 @@ where
 
 /// A version 4 UUID (RFC 9562) of these random bits.
 fn uuid(random: u128) -> HeaderValue {
-    const HEX: [u8; 16] = *b"0123456789abcdef";
-    let mut bits = random & !(0xf << 76) & !(3 << 62) | (4 << 76) | (2 << 62);
-    let mut text = [b'-'; 36];
-    for at in (0..36).rev().filter(|at| ![8, 13, 18, 23].contains(at)) {
-        if let (Some(place), Some(digit)) = (text.get_mut(at), HEX.get((bits & 15) as usize)) {
-            *place = *digit;
-        }
-        bits >>= 4;
-    }
-    let text = Bytes::copy_from_slice(&text);
-    let mut value = HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    let mut text = Uuid::encode_buffer();
+    let text = Builder::from_random_bytes(random.to_be_bytes()).into_uuid().hyphenated().encode_lower(&mut text);
+    let mut value = HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
     value.set_sensitive(true);
     value
 }

@@ -22,7 +22,7 @@ use crate::{
     net::listen::{ConnectionLimit, ConnectionPermit, Listener as Accepting},
 };
 #[cfg(feature = "tls")]
-use crate::{http::serve::too_late, net::tls::TlsAcceptor};
+use crate::{http::too_late, net::tls::TlsAcceptor};
 
 /// A listener that is bound and does not accept yet.
 pub(crate) struct Listener {

@@ -1,3 +1,5 @@
+//! The time of day.
+
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;

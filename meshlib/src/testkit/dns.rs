@@ -1,3 +1,5 @@
+//! Name servers.
+
 use std::{
     collections::HashMap,
     io,

@@ -1,3 +1,5 @@
+//! Files.
+
 use std::{
     collections::HashMap,
     io,

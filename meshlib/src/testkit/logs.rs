@@ -1,3 +1,5 @@
+//! Log files.
+
 use std::{
     collections::HashMap,
     io,

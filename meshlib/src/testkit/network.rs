@@ -1,3 +1,5 @@
+//! Listeners and connections.
+
 use std::{
     collections::HashMap,
     fmt,

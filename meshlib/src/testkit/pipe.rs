@@ -1,3 +1,5 @@
+//! One connection: a pipe with two ends.
+
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind, IoSlice},

@@ -54,3 +54,23 @@ all_answered() {
 
 # pod_answers POD SINCE: it has answered a call that began then or later.
 pod_answers() { [ "$(answered "$1" "$2" 9999999999999)" -gt 0 ]; }
+
+# stream_start NAME SECONDS: a stream of ten messages a second.
+stream_start() {
+  start client "$1" "$grpcurl" -d "{\"content\":\"x\",\"count\":$(($2 * 10)),\"pause_ms\":100}" \
+    -import-path "$root/examples/proto" -proto stream.proto -insecure "${address[edge]}:443" api.StreamEcho/Repeat
+  within 5 test -s "$work/$1.out" >/dev/null || note "the stream does not begin: $(cat "$work/$1.err")"
+}
+
+# messages NAME: how many of them have arrived.
+messages() { grep -c '"content"' "$work/$1.out" || true; }
+
+# refused_only FROM: calls that began then or later failed only because nobody accepts connections.
+refused_only() {
+  awk -v from="$1" '
+    $1 < from || $2 ~ /^pod/ { next }
+    /UNAVAILABLE .*(refused|Failed to connect)/ { refused++; next }
+    { bad++; print }
+    END { print refused + 0 " refused"; exit bad > 0 || refused == 0 }
+  ' "$work/load.out"
+}

@@ -6,6 +6,9 @@ declare -A address=(
 )
 declare -A pid=() # of each process by its name
 
+# A configuration of the edge that checks and calls the applications themselves, on port 8081.
+mended() { sed "s/port_value: 8786/port_value: 8081/" "$reference/edge.envoy.yaml"; }
+
 world_begin() {
   work="$(mktemp -d)"
   trap 'rmdir "$work" 2>/dev/null || true' EXIT
@@ -60,12 +63,11 @@ stop() {
   unset "pid[$1]"
 }
 
-# ended NAME: the exit code of a process, once it has ended.
+# ended NAME: sets `code` to the exit code of a process, once it has ended. Not for a subshell: it has no children.
 ended() {
-  local code=0
+  code=0
   wait "${pid[$1]}" 2>/dev/null || code=$?
   unset "pid[$1]"
-  echo "$code"
 }
 
 # runs NAME: it has not ended. A zombie has.

@@ -1,6 +1,6 @@
 # The mended deployment: the edge checks and calls the applications themselves, on port 8081, so that checks pass.
 
-sed 's/port_value: 8786/port_value: 8081/' "$reference/edge.envoy.yaml" >"$work/mended.yaml"
+mended >"$work/mended.yaml"
 publish pod1 pod2 pod3
 dns_start
 pod_start pod1 pod2 pod3

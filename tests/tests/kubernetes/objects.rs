@@ -46,10 +46,13 @@ fn the_dockerfile_makes_each_image_and_the_kustomization_names_it() {
     let named: BTreeSet<&str> = objects.kustomization.images.iter().map(|image| image.name.as_str()).collect();
     assert_eq!(run, named);
 
-    let dockerfile = read("Dockerfile");
+    let (dockerfile, build) = (read("Dockerfile"), read("build"));
+    assert!(dockerfile.contains("\n    examples/kubernetes/build /images\n"));
     for image in run {
+        assert!(build.contains(&format!(" \"$images/{image}\"\n")), "{image}");
         let stage = dockerfile.split_once(&format!("\nFROM scratch AS {image}\n")).unwrap().1;
         let stage = stage.split("\nFROM ").next().unwrap();
+        assert!(stage.contains(&format!("COPY --from=build /images/{image} /{image}\n")), "{image}");
         assert!(stage.contains(&format!("\nUSER {UID}:{UID}\n")), "{image}");
         assert!(stage.contains(&format!("\nENTRYPOINT [\"/{image}\"]\n")), "{image}");
     }

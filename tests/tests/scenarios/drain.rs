@@ -5,7 +5,20 @@ use std::time::Duration;
 use meshlib::base::{DrainPhase, DrainTimes};
 use meshlib_examples::{client::EchoClient, mesh::Options};
 
-use crate::support::{answered_by, eventually, mesh};
+use tokio::sync::oneshot::error::TryRecvError;
+
+use crate::support::{
+    answered_by,
+    app::App,
+    eventually,
+    file::File,
+    h1::Connection,
+    h2::{Client, read},
+    mesh,
+    proxy::Proxy,
+    tls::server_certificate,
+    within,
+};
 
 #[tokio::test]
 async fn calls_under_way_finish_and_new_connections_are_refused() {
@@ -29,6 +42,32 @@ async fn calls_under_way_finish_and_new_connections_are_refused() {
     assert!(EchoClient::connect(&deployment.url()).await.is_err(), "nobody accepts any more");
 }
 
+/// HTTP/2 clients are told with GOAWAY, HTTP/1.1 clients with their last answer.
+#[tokio::test]
+async fn clients_are_told_to_go() {
+    let app = App::start(|mut exchange| async move {
+        let Ok(body) = read(&mut exchange.body).await else { return };
+        exchange.answer(http::Response::builder(), body, None);
+    })
+    .await;
+    let proxy = Proxy::start(File::to([app.address()])).await;
+    let (client, mut connection) = (Client::connect(proxy.address()).await, Connection::open(proxy.address()).await);
+    let call = client.begin(client.request("POST", "/")).await;
+    connection.write("PUT / HTTP/1.1\r\nhost: a.test\r\ncontent-length: 5\r\n\r\nhe").await;
+    eventually("both are under way", || app.requests().len() == 2).await;
+    let drain = proxy.server().resources().drain();
+    proxy.server().drain(DrainTimes { accept: Duration::ZERO, stop: Duration::from_secs(20) });
+    drain.reached(DrainPhase::Draining).await;
+    connection.write("llo").await;
+    let answer = connection.next().await.expect("an answer");
+    assert_eq!((answer.body.as_str(), answer.fields("connection")), ("hello", vec!["close"]));
+    assert!(connection.next().await.is_none(), "closed");
+    assert_eq!(call.finish().await.expect("an answer").status, 200);
+    client.closed().await.expect("it ends without an error");
+    within("the drain is over", proxy.server().finished()).await;
+    assert!(tokio::net::TcpStream::connect(proxy.address()).await.is_err(), "nobody accepts any more");
+}
+
 #[tokio::test]
 async fn what_does_not_finish_is_cut_at_the_end() {
     let (deployment, client) = mesh(Options { pods: 1, ..Options::default() }).await;
@@ -48,20 +87,28 @@ async fn what_does_not_finish_is_cut_at_the_end() {
 #[tokio::test]
 async fn a_certificate_is_swapped_under_load() {
     let (mut deployment, client) = mesh(Options { pods: 2, ..Options::default() }).await;
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
     let load = tokio::spawn(async move {
-        for _ in 0..2000 {
+        let mut calls = 0;
+        while matches!(stopped.try_recv(), Err(TryRecvError::Empty)) {
             answered_by(&client).await;
+            calls += 1;
         }
+        calls
     });
-    let url = deployment.url();
-    let address = url.trim_start_matches("https://").to_owned();
-    let before = crate::support::tls::server_certificate(&address).await;
+    let address = deployment.url().trim_start_matches("https://").to_owned();
+    let before = server_certificate(&address).await;
     deployment.certificate().rotate("localhost").expect("a new pair");
     let wanted = deployment.certificate().der().clone();
     assert_ne!(before, wanted);
-    let begin = tokio::time::Instant::now();
-    while crate::support::tls::server_certificate(&address).await != wanted {
-        assert!(begin.elapsed() < crate::support::PATIENCE, "new handshakes get the new certificate");
-    }
-    load.await.expect("no call failed");
+    let shown = async {
+        while server_certificate(&address).await != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("new handshakes get the new certificate", shown).await;
+    let client = EchoClient::connect(&deployment.url()).await.expect("a connection");
+    answered_by(&client).await;
+    stop.send(()).expect("no call failed meanwhile");
+    assert!(load.await.expect("no call failed") > 0, "there was load");
 }

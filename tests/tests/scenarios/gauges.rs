@@ -8,7 +8,7 @@ use meshlib_examples::{
     mesh::{Deployment, Options},
 };
 
-use crate::support::{answered_by, eventually, mesh, stats};
+use crate::support::{answered_by, eventually, log::Log, mesh, stats};
 
 /// Gauges of requests and downstream connections that are not zero.
 fn raised(deployment: &Deployment) -> Vec<String> {
@@ -50,9 +50,9 @@ async fn clients_that_go_away_leave_nothing_behind() {
     for host in hosts.hosts() {
         assert_eq!(host.stats().rq_active.load(std::sync::atomic::Ordering::Relaxed), 0);
     }
-    let log = std::fs::read_to_string(deployment.access_log()).unwrap_or_default();
-    drop(deployment);
-    assert!(log.lines().filter(|line| line.contains(" 0 DC ")).count() <= 20);
+    let lines = Log::new(deployment.access_log()).lines(21).await;
+    let gone = lines.iter().filter(|line| line.outcome() == "POST /api.Echo/Echo HTTP/2 0 DC 11 0");
+    assert_eq!(gone.count(), 20, "{lines:?}");
 }
 
 #[tokio::test]

@@ -28,12 +28,10 @@ async fn mirror(mut exchange: Exchange) {
     let mut trailers = HeaderMap::from_iter([header("grpc-status", "0")]);
     let mut head = ok();
     for (name, value) in &exchange.head.headers {
-        match name.as_str() {
-            name if name.starts_with("t-") => {
-                drop(trailers.append(http::HeaderName::try_from(name).unwrap(), value.clone()))
-            }
-            name if name.starts_with("h-") => head = head.header(name, value),
-            _ => {}
+        if name.as_str().starts_with("t-") {
+            trailers.append(name.clone(), value.clone());
+        } else if name.as_str().starts_with("h-") {
+            head = head.header(name, value);
         }
     }
     exchange.answer(head, body, Some(trailers));

@@ -178,7 +178,7 @@ impl Raw {
     }
 
     /// Reads until the other side closes; an end without ceremony is one too.
-    pub(crate) async fn to_end(&mut self) -> String {
+    pub(crate) async fn rest(&mut self) -> String {
         let _ = self.io.read_to_end(&mut self.read).await;
         String::from_utf8_lossy(&self.read).into_owned()
     }

@@ -7,13 +7,14 @@ use tokio::time::sleep;
 
 use crate::{
     client::{ACK, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, Raw, frame, head_of_get, tls},
-    world::{CHECKED, EdgeOptions, World, coarse, edge_address, raised, secs, tasks},
+    node::raised,
+    world::{CHECKED, EdgeOptions, World, coarse, secs, tasks},
 };
 
 const PROBE: &str = "x-envoy-livenessprobe: healthz\r\n";
 
 /// A pod and an edge, which is told to go 10 s after the start. Times count from there.
-async fn draining(tls: bool) -> World {
+pub(crate) async fn draining(tls: bool) -> World {
     let mut world = World::running([1], EdgeOptions { tls, ..CHECKED }).await;
     world.at(10.0).await;
     drain(&mut world);
@@ -32,7 +33,7 @@ async fn finished(world: &World) -> Duration {
 }
 
 /// Ends everything: nothing may be left.
-async fn leaves_nothing(mut world: World) {
+pub(crate) async fn leaves_nothing(mut world: World) {
     let edge = world.take_edge();
     let stats = edge.stats().clone();
     drop(edge);
@@ -52,7 +53,7 @@ async fn health_fails_at_once_and_everything_else_goes_on_for_five_seconds() {
         world.at(at).await;
         let mut probe = world.raw().await;
         probe.get("/healthz", PROBE).await;
-        let answer = probe.to_end().await.to_ascii_lowercase();
+        let answer = probe.rest().await.to_ascii_lowercase();
         assert!(answer.starts_with("http/1.1 503 "), "{answer}");
         assert!(answer.contains("x-envoy-immediate-health-check-fail: true\r\n"), "{answer}");
         assert!(answer.contains("connection: close\r\n"), "{answer}");
@@ -146,8 +147,8 @@ async fn http1_clients_are_told_with_their_answer_or_closed() {
     idle.get("/nowhere", "").await;
     let between = idle.until("\r\n\r\n").await.to_ascii_lowercase();
     assert!(!between.contains("connection: close"), "not before connections are told: {between}");
-    assert_eq!((idle.to_end().await, world.now()), (String::new(), secs(5)));
-    let answer = busy.to_end().await.to_ascii_lowercase();
+    assert_eq!((idle.rest().await, world.now()), (String::new(), secs(5)));
+    let answer = busy.rest().await.to_ascii_lowercase();
     assert_eq!(world.now(), secs(9));
     assert!(answer.starts_with("http/1.1 200 ") && answer.contains("connection: close\r\n"), "{answer}");
     drop((idle, busy));
@@ -162,12 +163,12 @@ async fn a_late_connection_may_ask_its_first_question() {
     let (mut http1, http2, mut silent) = (world.raw().await, world.dial().await.unwrap(), world.raw().await);
     world.at(5.5).await;
     http1.get("/api.Echo/Echo", "").await;
-    let answer = http1.to_end().await.to_ascii_lowercase();
+    let answer = http1.rest().await.to_ascii_lowercase();
     assert!(answer.starts_with("http/1.1 200 ") && answer.contains("connection: close\r\n"), "{answer}");
     let client = crate::client::Client::over(http2).await.unwrap();
     assert_eq!(client.echo().await.unwrap().grpc_status(), Some(0));
     assert_eq!(world.now(), secs(5) + Duration::from_millis(500));
-    assert_eq!((silent.to_end().await, world.now()), (String::new(), secs(6)));
+    assert_eq!((silent.rest().await, world.now()), (String::new(), secs(6)));
     drop((http1, silent));
     assert_eq!(finished(&world).await, secs(6));
     assert!(client.is_closed(), "it was told with the answer");
@@ -183,9 +184,9 @@ async fn so_it_may_behind_tls() {
     world.at(5.5).await;
     let mut late = Raw::over(tls(late, &world.certificate, &[]).await.unwrap());
     late.get("/api.Echo/Echo", "").await;
-    let answer = late.to_end().await.to_ascii_lowercase();
+    let answer = late.rest().await.to_ascii_lowercase();
     assert!(answer.starts_with("http/1.1 200 ") && answer.contains("connection: close\r\n"), "{answer}");
-    assert_eq!((silent.to_end().await, world.now()), (String::new(), secs(6)), "a handshake that never begins");
+    assert_eq!((silent.rest().await, world.now()), (String::new(), secs(6)), "a handshake that never begins");
     drop((late, silent));
     assert_eq!(finished(&world).await, secs(6));
     leaves_nothing(world).await;
@@ -204,7 +205,7 @@ async fn what_is_left_is_cut_twenty_five_seconds_after_the_signal() {
         assert_eq!(finished(&world).await, secs(25));
     });
     assert!(reply.as_ref().map_or(true, |reply| reply.broken.is_some()), "{reply:?}");
-    http1.to_end().await;
+    http1.rest().await;
     assert_eq!(world.now(), secs(25));
     world.at(25.2).await;
     let stats = world.edge().stats();
@@ -222,20 +223,22 @@ async fn what_is_left_is_cut_twenty_five_seconds_after_the_signal() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_signal_stops_at_once() {
-    let world = draining(false).await;
-    let client = world.client().await;
-    let chat = client.open("Chat").await.unwrap();
-    world.at(7.0).await;
-    assert!(!client.is_closed());
-    world.edge().server.stop();
-    assert_eq!(finished(&world).await, secs(7));
-    let reply = chat.reply().await;
-    assert!(reply.as_ref().map_or(true, |reply| reply.broken.is_some()), "{reply:?}");
-    assert_eq!(world.now(), secs(7));
-    world.at(7.2).await;
-    assert!(client.is_closed());
-    drop(client);
-    leaves_nothing(world).await;
+    for at in [2, 7] {
+        let world = draining(false).await;
+        let client = world.client().await;
+        let chat = client.open("Chat").await.unwrap();
+        world.at(at as f64).await;
+        assert!(!client.is_closed());
+        world.edge().server.stop();
+        assert_eq!(finished(&world).await, secs(at));
+        let reply = chat.reply().await;
+        assert!(reply.as_ref().map_or(true, |reply| reply.broken.is_some()), "{reply:?}");
+        assert_eq!(world.now(), secs(at));
+        world.at(at as f64 + 0.2).await;
+        assert!(client.is_closed() && world.dial().await.is_err());
+        drop(client);
+        leaves_nothing(world).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,39 +273,4 @@ async fn quitquitquit_ends_the_wait_at_once() {
     assert_eq!(coarse(begin.elapsed()), secs(0));
     drop((client, chat));
     leaves_nothing(world).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_is_dropped_ends_everything_and_frees_its_ports() {
-    let mut world = World::running([1, 2], CHECKED).await;
-    let client = world.client().await;
-    client.echo().await.unwrap();
-    let chat = client.open("Chat").await.unwrap();
-    let edge = world.take_edge();
-    let stats = edge.stats().clone();
-    drop(edge);
-    assert!(world.dial().await.is_err());
-    let checks = [1, 2].map(|pod| world.app(pod).edge_checks().len());
-    world.start_edge(CHECKED).await;
-    let reply = chat.reply().await;
-    assert!(reply.as_ref().map_or(true, |reply| reply.broken.is_some()), "{reply:?}");
-    sleep(Duration::from_millis(10)).await;
-    assert!(client.is_closed());
-    assert_eq!(raised(&stats), Vec::<String>::new());
-    assert_eq!(world.kit.network.open_connections(edge_address()), 0);
-    assert_eq!(world.client().await.answered_by(2).await, ["pod-1", "pod-2"], "the same ports, the same file");
-    world.at(100.0).await;
-    let after = [1, 2].map(|pod| world.app(pod).edge_checks().len());
-    assert_eq!(after, checks.map(|before| before + 11), "one edge checks, not two");
-    drop(client);
-    leaves_nothing(world).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_drain_that_is_given_up_leaves_no_task() {
-    let mut world = draining(false).await;
-    drop(world.take_edge());
-    drop(world);
-    sleep(Duration::from_millis(1001)).await;
-    assert_eq!(tasks(), 0, "not even the one that would have stopped it");
 }

@@ -132,7 +132,9 @@ async fn panic_begins_below_half() {
 #[tokio::test(start_paused = true)]
 async fn panic_ends_with_the_check_that_makes_it_half() {
     let world = World::running([1, 2, 3], CHECKED).await;
-    [1, 2].map(|pod| world.app(pod).set_health(Health::NotServing));
+    for pod in [1, 2] {
+        world.app(pod).set_health(Health::NotServing);
+    }
     world.at(10.0).await;
     assert_eq!(world.edge().hosts(), (3, 1));
     world.app(1).set_health(Health::Serving);

@@ -4,7 +4,8 @@ use meshlib::base::DrainTimes;
 
 use crate::{
     app::Health,
-    world::{CHECKED, EdgeOptions, World, raised, secs},
+    node::raised,
+    world::{CHECKED, EdgeOptions, World, secs},
 };
 
 const NO_PANIC: EdgeOptions = EdgeOptions {
@@ -24,7 +25,9 @@ async fn two_meshes_do_not_see_each_other() {
     assert_eq!((one.edge().counter("upstream_rq_total"), other.edge().counter("upstream_rq_total")), (4, 4));
 
     // Health, panic and intervals.
-    [1, 2].map(|pod| one.app(pod).set_health(Health::NotServing));
+    for pod in [1, 2] {
+        one.app(pod).set_health(Health::NotServing);
+    }
     other.app(1).set_health(Health::NotServing);
     let failed = one.when("one fails", || one.edge().hosts() == (2, 0)).await;
     assert_eq!((failed, other.edge().hosts()), (secs(10), (1, 1)));
@@ -54,6 +57,7 @@ async fn two_meshes_do_not_see_each_other() {
     assert_eq!(clients.1.answered_by(1).await, ["pod-1"]);
     other.at(60.0).await;
     let raised = raised(other.edge().stats());
-    let described = |gauge: &String| gauge.contains("cx_active") || gauge.contains("health_check.healthy");
+    let described =
+        |gauge: &String| ["cx_active", "health_check.healthy", ".membership_"].iter().any(|of| gauge.contains(of));
     assert!(raised.iter().all(described), "{raised:?}");
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use meshlib::testkit::Testkit;
+use meshlib::{base::resources::Network, testkit::Testkit};
 
 use crate::{
     app::Health,
     client::{Raw, tls},
-    world::{CHECKED, EdgeOptions, Node, SERVICE, World, edge_file, secs},
+    node::{Node, raised},
+    world::{CHECKED, EdgeOptions, SERVICE, World, edge_address, edge_file, secs, tasks},
 };
 
 /// The kubelet's question.
@@ -37,6 +38,19 @@ async fn clients_wait_in_the_queue_until_the_first_checks_are_through() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_start_that_is_given_up_leaves_nothing() {
+    let world = World::new(1);
+    world.kit.dns.hang(SERVICE);
+    let kit = world.edge_kit();
+    let given_up = tokio::time::timeout(secs(2), start(kit.clone(), EdgeOptions::default())).await;
+    assert!(given_up.is_err());
+    kit.network.bind(edge_address()).expect("its port is free at once");
+    kit.network.bind(([127, 0, 0, 1], 8090).into()).expect("and that of its admin interface");
+    tokio::task::yield_now().await;
+    assert_eq!((tasks(), raised(kit.resources.stats())), (0, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_admin_interface_answers_while_the_clusters_warm_up() {
     let world = World::new(1);
     world.kit.dns.hang(SERVICE);
@@ -44,7 +58,7 @@ async fn the_admin_interface_answers_while_the_clusters_warm_up() {
     let ready = async || {
         let mut raw = Raw::connect(&kit.network, ([127, 0, 0, 1], 8090).into()).await.unwrap();
         raw.get("/ready", "connection: close\r\n").await;
-        raw.to_end().await
+        raw.rest().await
     };
     let early = async {
         world.at(2.0).await;
@@ -78,7 +92,7 @@ async fn a_dead_name_server_does_not_keep_the_kubelet_waiting() {
         for (headers, status) in [(PROBE, "200 OK"), ("connection: close\r\n", "404 Not Found")] {
             let mut probe = Raw::over(tls(world.dial().await.unwrap(), &world.certificate, &[]).await.unwrap());
             probe.get("/healthz", headers).await;
-            let answer = probe.to_end().await;
+            let answer = probe.rest().await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
         }
         assert_eq!(world.now(), secs(started), "no probe waits");

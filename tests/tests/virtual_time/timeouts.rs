@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    client::Raw,
+    client::{END_STREAM, HEADERS, Raw, frame, head_of_get},
     world::{CHECKED, EdgeOptions, World, coarse, secs, sidecar_address},
 };
 
@@ -19,7 +19,7 @@ async fn a_call_ends_fifteen_seconds_after_its_request() {
     assert_eq!(reply.grpc_message(), "upstream request timeout");
     assert!(reply.trailers.is_empty() && reply.body.is_empty(), "trailers only");
     // Both hops have the same 15 s; whose ends first answers.
-    let timeouts = |node: &crate::world::Node| node.counter("upstream_rq_timeout");
+    let timeouts = |node: &crate::node::Node| node.counter("upstream_rq_timeout");
     assert!(timeouts(world.edge()) + timeouts(world.sidecar(1)) >= 1);
 
     let mut slow = client.open("Echo").await.unwrap();
@@ -92,6 +92,24 @@ async fn a_stream_on_which_nothing_moves_ends_after_five_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_to_a_host_is_made_in_half_a_second_or_not_at_all() {
+    let world = World::running([1], CHECKED).await;
+    world.kit.network.black_hole(sidecar_address(1));
+    let client = world.client().await;
+    let begin = tokio::time::Instant::now();
+    let reply = client.post("Echo").await.unwrap();
+    assert_eq!((reply.status, begin.elapsed().as_millis() / 10), (503, 50));
+    let reason = "upstream connect error or disconnect/reset before headers. reset reason: connection timeout";
+    assert_eq!(String::from_utf8_lossy(&reply.body), reason);
+    tokio::time::sleep(secs(2)).await;
+    let log = world.edge().log();
+    assert!(log[0].contains(" 503 UF "), "{log:?}");
+    assert_eq!(world.edge().counter("upstream_cx_connect_timeout"), 1);
+    world.kit.network.restore(sidecar_address(1));
+    assert_eq!(client.echo().await.unwrap().grpc_status(), Some(0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_connection_of_a_client_is_closed_after_an_hour() {
     let world = World::running([1], EdgeOptions::default()).await;
     let (client, begin) = (world.client().await, world.begin);
@@ -101,7 +119,7 @@ async fn an_idle_connection_of_a_client_is_closed_after_an_hour() {
     http1.until("\r\n\r\n").await;
     world.at(1000.0).await;
     client.echo().await.unwrap();
-    let first = http1.to_end().await;
+    let first = http1.rest().await;
     assert_eq!((first.as_str(), coarse(begin.elapsed())), ("", secs(HOUR)));
     assert!(!client.is_closed());
     world.at(4599.0).await;
@@ -135,7 +153,7 @@ async fn closes(world: &World, bytes: &[u8]) -> (Duration, String) {
         tokio::time::sleep(secs(3)).await;
         raw.write(bytes).await;
     }
-    let said = raw.to_end().await;
+    let said = raw.rest().await;
     (coarse(begin.elapsed()), said)
 }
 
@@ -147,6 +165,13 @@ async fn a_client_has_ten_seconds_to_say_what_it_wants() {
     let (at, said) = closes(&world, b"GET /healthz HTTP/1.1\r\nhost: e").await;
     assert!(said.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{said}");
     assert_eq!(at, secs(13), "the head, from its first byte");
+    let mut raw = world.raw().await;
+    raw.preface().await;
+    let (begin, block) = (tokio::time::Instant::now(), head_of_get("/nowhere"));
+    raw.write(&frame(HEADERS, END_STREAM, 1, &block[..4])).await;
+    raw.rest().await;
+    assert_eq!(coarse(begin.elapsed()), secs(10), "a header block without its continuation");
+    drop(raw);
     tokio::time::sleep(secs(2)).await;
     let log = world.edge().log();
     assert!(log.len() == 1 && log[0].contains(" 408 "), "{log:?}");
@@ -161,7 +186,7 @@ async fn so_it_is_behind_tls() {
         let io = crate::client::tls(world.dial().await.unwrap(), &world.certificate, alpn).await.unwrap();
         let mut raw = Raw::over(io);
         let begin = tokio::time::Instant::now();
-        raw.to_end().await;
+        raw.rest().await;
         assert_eq!(coarse(begin.elapsed()), secs(10), "the first byte after the handshake, ALPN {alpn:?}");
     }
     tokio::time::sleep(secs(1)).await;

@@ -9,13 +9,7 @@ use std::{
 };
 
 use meshlib::{
-    base::{
-        Stats,
-        resources::{BoxIo, Network},
-        stats::StatValue,
-    },
-    envoy,
-    proxy::server::Server,
+    base::resources::{BoxIo, Files, Network},
     testkit::{MemoryFiles, MemoryNetwork, Testkit},
 };
 use rustls::pki_types::CertificateDer;
@@ -27,6 +21,7 @@ use tokio::{
 use crate::{
     app::App,
     client::{Client, Raw},
+    node::Node,
 };
 
 /// The name that the edge resolves.
@@ -36,9 +31,9 @@ const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 /// Where the edge is.
 const EDGE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 
-const EDGE_FILE: &str = include_str!("edge.envoy.yaml");
-const SIDECAR_FILE: &str = include_str!("sidecar.envoy.yaml");
-const TLS_LINES: &str = "tls_context:
+pub(crate) const EDGE_FILE: &str = include_str!("edge.envoy.yaml");
+pub(crate) const SIDECAR_FILE: &str = include_str!("sidecar.envoy.yaml");
+pub(crate) const TLS_LINES: &str = "tls_context:
         common_tls_context:
           tls_certificates:
           - certificate_chain:
@@ -67,12 +62,6 @@ pub(crate) struct World {
     pub(crate) files: MemoryFiles,
     pods: BTreeMap<u8, Pod>,
     edge: Option<Node>,
-}
-
-/// A proxy and its surroundings.
-pub(crate) struct Node {
-    pub(crate) server: Server,
-    pub(crate) kit: Testkit,
 }
 
 /// Application and sidecar.
@@ -130,23 +119,31 @@ impl World {
     }
 
     pub(crate) async fn start_sidecar(&mut self, pod: u8) {
-        let node = Node::start("sidecar.envoy.yaml", SIDECAR_FILE, self.kit.at(address(pod))).await;
+        self.start_sidecar_from(pod, SIDECAR_FILE).await;
+    }
+
+    pub(crate) async fn start_sidecar_from(&mut self, pod: u8, file: &str) {
+        let node = Node::start("sidecar.envoy.yaml", file, self.kit.at(address(pod))).await;
         self.pods.entry(pod).or_default().sidecar = Some(node);
     }
 
     /// Starts the edge, and waits until it accepts.
     pub(crate) async fn start_edge(&mut self, options: EdgeOptions) {
-        self.edge = Some(Node::start("edge.envoy.yaml", &edge_file(options), self.edge_kit()).await);
+        self.start_edge_from(&edge_file(options)).await;
+    }
+
+    pub(crate) async fn start_edge_from(&mut self, file: &str) {
+        self.edge = Some(Node::start("edge.envoy.yaml", file, self.edge_kit()).await);
+    }
+
+    /// A file of the world.
+    pub(crate) fn read(&self, path: &str) -> Vec<u8> {
+        self.files.read(path.as_ref()).expect("a file")
     }
 
     /// What the edge runs on.
     pub(crate) fn edge_kit(&self) -> Testkit {
         self.kit.at(EDGE)
-    }
-
-    /// Ends a pod at once, as a node that loses its power.
-    pub(crate) fn kill(&mut self, pod: u8) {
-        self.pods.remove(&pod);
     }
 
     pub(crate) fn pod(&mut self, pod: u8) -> &mut Pod {
@@ -195,7 +192,7 @@ impl World {
         let request =
             format!("{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         raw.write(request.as_bytes()).await;
-        raw.to_end().await
+        raw.rest().await
     }
 
     /// The time since the world began, to a tenth of a second.
@@ -219,58 +216,6 @@ impl World {
         }
         self.now()
     }
-}
-
-impl Node {
-    pub(crate) async fn start(name: &str, file: &str, kit: Testkit) -> Self {
-        let loaded = envoy::load(name, file).unwrap_or_else(|errors| panic!("{errors}"));
-        let server = Server::start(loaded.config, kit.resources.clone()).await.expect("it starts");
-        Self { server, kit }
-    }
-
-    pub(crate) fn stats(&self) -> &Stats {
-        self.kit.resources.stats()
-    }
-
-    /// A counter of its cluster.
-    pub(crate) fn counter(&self, name: &str) -> u64 {
-        let name = format!("cluster.echo-grpc.{name}");
-        self.stats().counter_value(&name).unwrap_or_else(|| panic!("there is no counter {name}"))
-    }
-
-    /// A gauge of its cluster.
-    pub(crate) fn gauge(&self, name: &str) -> i64 {
-        let name = format!("cluster.echo-grpc.{name}");
-        self.stats().gauge_value(&name).unwrap_or_else(|| panic!("there is no gauge {name}"))
-    }
-
-    /// How many hosts its cluster has, and how many of them are healthy.
-    pub(crate) fn hosts(&self) -> (usize, usize) {
-        let hosts = self.server.cluster("echo-grpc").expect("its cluster").hosts().load_full();
-        (hosts.hosts().len(), hosts.healthy())
-    }
-
-    /// The health flags of a pod, as `/clusters` prints them; empty when it is none of the hosts.
-    pub(crate) fn flags(&self, pod: u8) -> String {
-        let hosts = self.server.cluster("echo-grpc").expect("its cluster").hosts().load_full();
-        let host = hosts.hosts().iter().find(|host| host.address().ip() == address(pod));
-        host.map(|host| host.health().to_string()).unwrap_or_default()
-    }
-
-    /// Its access log.
-    pub(crate) fn log(&self) -> Vec<String> {
-        self.kit.logs.lines("/dev/stdout")
-    }
-}
-
-/// Gauges that are not zero, apart from those that describe the server and who is in its clusters.
-pub(crate) fn raised(stats: &Stats) -> Vec<String> {
-    let level = |(name, value): (String, StatValue)| match value {
-        StatValue::Gauge(level) if level != 0 => Some(format!("{name} {level}")),
-        _ => None,
-    };
-    let described = |name: &String| name.starts_with("server.") || name.contains(".membership_");
-    stats.snapshot().into_iter().filter_map(level).filter(|raised| !described(raised)).collect()
 }
 
 /// How many tasks are alive, the test itself aside.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use http::{Request, Response};
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 use tower::util::ServiceExt;
 use tower_service::Service;
 
@@ -76,7 +76,7 @@ struct Shared<M, S> {
     picks: Arc<Picks<Slot<S>>>,
     make: Mutex<M>,
     /// Ends with the last clone; absent over a [`HostSetCell`].
-    _control: Option<AbortOnDrop>,
+    _control: Option<AbortOnDropHandle<()>>,
 }
 
 /// What is kept for a host.
@@ -114,7 +114,7 @@ where
     pub fn with_policy(discover: impl Discover + 'static, make: M, policy: &LbPolicy, random: &Random) -> Self {
         let cell = HostSetCell::new(HostSet::new(Vec::new(), 0.0));
         let mut balance = Shared::over(&cell, make, policy, random);
-        balance._control = Some(AbortOnDrop(tokio::spawn(follow(discover, cell)).abort_handle()));
+        balance._control = Some(AbortOnDropHandle::new(tokio::spawn(follow(discover, cell))));
         Self(Arc::new(balance))
     }
 
@@ -157,14 +157,6 @@ fn merge(before: &[Arc<Host>], endpoints: Vec<Endpoint>) -> Vec<Arc<Host>> {
         None => Arc::new(Host::new(endpoint.address, endpoint.hostname, endpoint.weight, HealthFlags::HEALTHY)),
     };
     endpoints.into_iter().filter(|endpoint| seen.insert(endpoint.address)).map(new).collect()
-}
-
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl<M, S, B, A> Service<Request<B>> for Balance<M, S>

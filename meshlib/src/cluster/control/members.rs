@@ -6,10 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    AbortOnDrop,
-    probes::{Probes, Report},
-};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::probes::{Probes, Report};
 use crate::{
     cluster::{
         health::HealthState,
@@ -32,7 +31,7 @@ pub(super) struct Members {
 struct Member {
     host: Arc<Host>,
     states: Vec<HealthState>,
-    _probes: Vec<AbortOnDrop>,
+    _probes: Vec<AbortOnDropHandle<()>>,
 }
 
 /// What an update changed.
@@ -108,6 +107,18 @@ impl Members {
                 tracing::info!(cluster = %self.cluster, %host, %reason, "host is unhealthy");
             }
             Err(reason) => tracing::debug!(cluster = %self.cluster, %host, %reason, "health check failed"),
+        }
+        changed
+    }
+
+    /// A host asked to be left; answers whether its health is another now. Without checks it could not come back.
+    pub(super) fn fail(&mut self, host: &Arc<Host>) -> bool {
+        let member = self.members.values_mut().find(|member| Arc::ptr_eq(&member.host, host));
+        let Some(member) = member.filter(|member| !member.states.is_empty()) else { return false };
+        member.states.iter_mut().for_each(|state| _ = state.fail());
+        let changed = host.set_health(HealthFlags::FAILED_ACTIVE_HC, true);
+        if changed {
+            tracing::info!(cluster = %self.cluster, host = %host.address(), "host asked to be left");
         }
         changed
     }

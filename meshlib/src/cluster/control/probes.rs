@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{AbortOnDrop, ControlInputs, ProbeConnect, members::HostId};
+use super::{ControlInputs, ProbeConnect, members::HostId};
 use crate::{
     base::{Error, Resources},
     cluster::{
@@ -53,13 +54,18 @@ impl Probes {
         !self.checks.is_empty()
     }
 
+    /// A host failed by what it said with an ordinary response.
+    pub(super) fn failed_passively(&self) {
+        self.stats.iter().for_each(HealthCheckStats::failed_passively);
+    }
+
     /// The states of a host that was never checked.
     pub(super) fn states(&self) -> Vec<HealthState> {
         self.checks.iter().map(|(_, state)| state.clone()).collect()
     }
 
     /// Begins to probe a host, at once, until what this gives is dropped.
-    pub(super) fn start(&self, id: HostId, host: &Arc<Host>) -> Vec<AbortOnDrop> {
+    pub(super) fn start(&self, id: HostId, host: &Arc<Host>) -> Vec<AbortOnDropHandle<()>> {
         let start = |(index, (check, _)): (usize, &(Check, _))| {
             let (connect, host) = (self.connect.clone(), host.clone());
             let mut prober = Prober::prepared(check.clone(), move || connect.connect(&host));
@@ -67,7 +73,7 @@ impl Probes {
             if let Some(stats) = &self.stats {
                 prober = prober.with_stats(stats.clone());
             }
-            AbortOnDrop(tokio::spawn(probe(prober, id, index, self.reports.clone())))
+            AbortOnDropHandle::new(tokio::spawn(probe(prober, id, index, self.reports.clone())))
         };
         self.checks.iter().enumerate().map(start).collect()
     }

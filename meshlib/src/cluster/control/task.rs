@@ -15,7 +15,11 @@ use super::{
     stats::ControlStats,
 };
 use crate::{
-    cluster::host_set::{HostSet, HostSetCell},
+    cluster::{
+        health::ImmediateFailures,
+        host::Host,
+        host_set::{HostSet, HostSetCell},
+    },
     discovery::{Discover, Update},
 };
 
@@ -26,6 +30,7 @@ pub(super) struct Task {
     discover: Option<Box<dyn Discover>>,
     probes: Probes,
     reports: mpsc::Receiver<Report>,
+    immediate_failures: ImmediateFailures,
     members: Members,
     hosts: HostSetCell,
     warm_up: WarmUp,
@@ -46,6 +51,7 @@ impl Task {
             name: inputs.name,
             panic_threshold: inputs.panic_threshold,
             discover: Some(inputs.discover),
+            immediate_failures: inputs.immediate_failures,
             probes,
             reports,
             hosts,
@@ -70,6 +76,9 @@ impl Task {
                     if changed {
                         self.publish();
                     }
+                }
+                failed = self.immediate_failures.next() => {
+                    self.fail(&failed);
                 }
                 update = next(&mut self.discover) => {
                     self.take(update);
@@ -99,6 +108,19 @@ impl Task {
             None => self.discover = None,
         }
         self.warm_up.discovered(self.discover.as_deref(), &self.members);
+    }
+
+    fn fail(&mut self, hosts: &[Arc<Host>]) {
+        let mut changed = false;
+        for host in hosts {
+            if self.members.fail(host) {
+                self.probes.failed_passively();
+                changed = true;
+            }
+        }
+        if changed {
+            self.publish();
+        }
     }
 
     fn publish(&mut self) {

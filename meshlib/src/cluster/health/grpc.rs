@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     base::{Error, ErrorKind},
-    http::Body,
+    http::{Body, headers::X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL},
 };
 
 const PATH: &str = "/grpc.health.v1.Health/Check";
@@ -70,9 +70,13 @@ fn grpc_timeout(timeout: Duration) -> String {
         .map_or_else(|| format!("{MOST}H"), |(amount, letter)| format!("{amount}{letter}"))
 }
 
-/// Passes on HTTP 200, `grpc-status: 0` at the end and exactly one message that says SERVING.
+/// Passes on HTTP 200, `grpc-status: 0` at the end and exactly one message that says SERVING, from a host that does not
+/// ask to be left at the same time.
 pub(super) async fn judge(response: Response<Body>) -> ProbeResult {
     let (head, body) = response.into_parts();
+    if head.headers.contains_key(X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL) {
+        return Err(ProbeFailure::protocol("the host asks to be left (x-envoy-immediate-health-check-fail)"));
+    }
     if head.status != StatusCode::OK {
         let grpc = grpc_status(&head.headers).map_or_else(String::new, |status| format!(", gRPC status {status}"));
         return Err(ProbeFailure::protocol(format!("HTTP status {}{grpc}", head.status)));

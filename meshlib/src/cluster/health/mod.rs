@@ -29,6 +29,7 @@
 
 mod connection;
 mod grpc;
+mod immediate;
 mod prober;
 mod result;
 mod state;
@@ -37,6 +38,7 @@ mod wire;
 
 pub(in crate::cluster) use self::prober::Check;
 pub use self::{
+    immediate::ImmediateFailures,
     prober::{Prober, TrafficFlag},
     result::{FailureKind, ProbeFailure, ProbeResult},
     state::HealthState,

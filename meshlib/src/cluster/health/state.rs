@@ -56,6 +56,13 @@ impl HealthState {
         decided
     }
 
+    /// Something else than a check says that the host fails; answers whether it became unhealthy by it. It needs
+    /// `healthy_threshold` successes then.
+    pub fn fail(&mut self) -> bool {
+        self.against = 0;
+        std::mem::replace(&mut self.healthy, false)
+    }
+
     /// Whether the host is healthy.
     pub fn is_healthy(&self) -> bool {
         self.healthy
@@ -92,6 +99,19 @@ mod tests {
             if state.is_healthy() { 'H' } else { 'u' }
         };
         results.chars().map(observe).collect()
+    }
+
+    #[test]
+    fn a_host_that_fails_by_its_own_word_needs_the_threshold() {
+        let mut state = HealthState::new(2, 2);
+        assert!(!state.fail() && !state.is_known());
+        state.observe(&Ok(()));
+        assert!(state.is_healthy(), "its first result decides all the same");
+        assert!(state.fail() && !state.fail());
+        assert!(!state.observe(&Ok(())) && !state.is_healthy());
+        state.fail();
+        assert!(!state.observe(&Ok(())), "in a row");
+        assert!(state.observe(&Ok(())) && state.is_healthy());
     }
 
     #[test]

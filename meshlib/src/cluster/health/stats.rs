@@ -3,13 +3,15 @@
 use super::result::ProbeResult;
 use crate::base::{Counter, Stats};
 
-/// `cluster.<cluster>.health_check.{attempt,success,failure,network_failure}`. Clones share their counters.
+/// `cluster.<cluster>.health_check.{attempt,success,failure,network_failure,passive_failure}`. Clones share their
+/// counters.
 #[derive(Clone, Debug)]
 pub struct HealthCheckStats {
     attempt: Counter,
     success: Counter,
     failure: Counter,
     network_failure: Counter,
+    passive_failure: Counter,
 }
 
 impl HealthCheckStats {
@@ -21,11 +23,18 @@ impl HealthCheckStats {
             success: counter("success"),
             failure: counter("failure"),
             network_failure: counter("network_failure"),
+            passive_failure: counter("passive_failure"),
         }
     }
 
     pub(super) fn begin(&self) {
         self.attempt.increment();
+    }
+
+    /// A host failed by what it said with an ordinary response.
+    pub(in crate::cluster) fn failed_passively(&self) {
+        self.failure.increment();
+        self.passive_failure.increment();
     }
 
     pub(super) fn end(&self, result: &ProbeResult) {

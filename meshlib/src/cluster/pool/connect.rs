@@ -76,7 +76,6 @@ impl Drop for Counted {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "lives for one match, once for a connection")]
 enum Established {
     Http1(H1Client, Box<H1Connection>),
     Http2(H2Client, Box<H2Connection>),

@@ -146,6 +146,15 @@ impl Lease {
         exchange
     }
 
+    /// Whether the connection takes no more requests.
+    pub fn has_ended(&self) -> bool {
+        match (&self.link.h2, &self.h1) {
+            (Some(h2), _) => h2.is_closed(),
+            (None, Some(h1)) => h1.is_closed(),
+            (None, None) => true,
+        }
+    }
+
     fn begin(&mut self) {
         if self.stage != Stage::Reserved {
             // A second exchange on one lease: the first one is given up.

@@ -18,6 +18,8 @@ use crate::{
 
 /// How often a request that was certainly not processed is sent again.
 const MAX_RETRIES: usize = 3;
+/// How many connections a request may lose that way.
+const MAX_LOST: usize = 10;
 /// How many hosts are tried when connecting fails.
 const MAX_CONNECTS: usize = 16;
 
@@ -25,7 +27,9 @@ const MAX_CONNECTS: usize = 16;
 #[derive(Default)]
 pub(super) struct Attempts {
     retries: usize,
-    /// Held from the first retry to the end of the last.
+    /// Connections that ended before the request was looked at.
+    lost: usize,
+    /// Held from the second retry to the end of the last.
     retrying: Option<Permit>,
     /// Hosts that could not be connected to.
     unconnected: Vec<usize>,
@@ -47,12 +51,19 @@ impl Attempts {
 
     /// Only what was certainly not processed is tried again: here without being asked, all else by a retry policy. A
     /// failed connect goes to the next host where the cluster says so, and to the client where it does not.
-    pub(super) fn after(&mut self, path: &DataPath, picked: &Picked<HostPool>, failed: Failed) -> Next {
+    pub(super) fn after(
+        &mut self,
+        path: &DataPath,
+        picked: &Picked<HostPool>,
+        failed: Failed,
+        connection_ended: bool,
+    ) -> Next {
         let Failed { error, request: Some(request) } = failed else {
             return Next::GiveUp(failed.error);
         };
         let again = match error.kind() {
             ErrorKind::ConnectFailure | ErrorKind::ConnectTimeout => self.next_host(path, picked),
+            _ if error.retry() == Retry::NotProcessed && connection_ended => self.replace_connection(path),
             _ if error.retry() == Retry::NotProcessed => self.retry(path),
             _ => false,
         };
@@ -64,15 +75,28 @@ impl Attempts {
         path.shared.config().connect_failover && self.unconnected.len() < picked.eligible().min(MAX_CONNECTS)
     }
 
+    /// The connection ended under requests that its host never looked at: after a GOAWAY, or while idle. They come back
+    /// all at once, and none of them may be lost; a new connection bounds how fast.
+    fn replace_connection(&mut self, path: &DataPath) -> bool {
+        self.lost += 1;
+        let allowed = self.lost <= MAX_LOST;
+        if allowed {
+            path.stats().upstream_rq_retry.increment();
+        }
+        allowed
+    }
+
     fn retry(&mut self, path: &DataPath) -> bool {
         self.retries += 1;
         if self.retries > MAX_RETRIES {
             return false;
         }
-        if self.retrying.is_none() {
+        // The first one needs no place among the retries: a host that refuses for a moment costs nothing.
+        let first = self.retries == 1;
+        if !first && self.retrying.is_none() {
             self.retrying = path.shared.circuit_breakers().enter(Limited::Retries);
         }
-        let allowed = self.retrying.is_some();
+        let allowed = first || self.retrying.is_some();
         let stats = path.stats();
         if allowed { &stats.upstream_rq_retry } else { &stats.upstream_rq_retry_overflow }.increment();
         allowed

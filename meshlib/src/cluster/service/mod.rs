@@ -123,6 +123,7 @@ impl DataPath {
                 Ok(mut lease) => match lease.exchange(std::mem::take(request)).await {
                     Ok(response) => {
                         attempt::succeeded(info, started, response.status());
+                        self.shared.observe(picked.host(), response.headers());
                         self.stats().completed(response.status());
                         return Ok(InFlight::new(lease, admitted, info.clone(), started, grpc).guard(response));
                     }
@@ -130,9 +131,10 @@ impl DataPath {
                 },
                 Err(error) => (Failed { error, request: Some(std::mem::take(request)) }, None),
             };
+            let connection_ended = lease.as_ref().is_some_and(Lease::has_ended);
             drop(lease);
             attempt::failed(info, started, &picked, &failed.error);
-            match attempts.after(self, &picked, failed) {
+            match attempts.after(self, &picked, failed, connection_ended) {
                 Next::Again(again) => *request = again,
                 Next::GiveUp(error) => return Err(error),
             }

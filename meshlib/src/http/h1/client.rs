@@ -105,8 +105,10 @@ impl H1Client {
 #[expect(clippy::result_large_err, reason = "a failure gives the request back")]
 fn outcome(sent: Result<Response<Incoming>, TrySendError<Request<Body>>>) -> Result<Response<Body>, Failed> {
     match sent {
-        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Err(unasked_upgrade().into()),
-        Ok(response) => Ok(response.map(|body| Body::h1(IncomingBody::new(body, upstream)))),
+        Ok(response) => {
+            check(&response)?;
+            Ok(response.map(|body| Body::h1(IncomingBody::new(body, upstream))))
+        }
         Err(mut failed) => match failed.take_message() {
             Some(request) => {
                 let error = Error::new(ErrorKind::UpstreamConnectionTermination)
@@ -177,8 +179,31 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-fn unasked_upgrade() -> Error {
-    Error::new(ErrorKind::UpstreamProtocol).with_detail("the host switched protocols without being asked to")
+/// Refuses what hyper lets through although readers differ over where such a response ends (RFC 9112, section 6.3).
+fn check<B>(response: &Response<B>) -> Result<(), Error> {
+    let headers = response.headers();
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let coding = codings.next();
+    let detail = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        "the host switched protocols without being asked to"
+    } else if lengths.next().is_some() || length.is_some_and(|length| length.as_bytes().contains(&b',')) {
+        "the host's response has more than one length"
+    } else if coding.is_some() && length.is_some() {
+        "the host's response has a length and a transfer coding"
+    } else if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        || codings.next().is_some()
+    {
+        "the host's response has a transfer coding that is not chunked"
+    } else if response.status() == StatusCode::NO_CONTENT
+        && (coding.is_some() || length.is_some_and(|length| length != "0"))
+    {
+        "the host's response without content has a length"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::UpstreamProtocol).with_detail(detail))
 }
 
 /// What an error on a connection to a host means.

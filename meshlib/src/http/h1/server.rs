@@ -4,7 +4,7 @@
 //! connection, idle stream), the drain, one record for each request whatever becomes of it, answers to malformed
 //! heads that come from the [`Handler`] like any other, and a close that lets the client read the last answer.
 //!
-//! What Envoy refuses is refused: HTTP/1.0 (426), a missing, repeated or malformed `host`, a `transfer-encoding` other
+//! What Envoy refuses is refused: HTTP/1.0 (426), upgrades (403), a missing, repeated or malformed `host`, a `transfer-encoding` other
 //! than `chunked` (400), heads beyond the limits (431), heads that take too long (408). Request trailers are dropped,
 //! as Envoy drops them unless told otherwise. A client that half-closes is gone.
 //!
@@ -51,7 +51,7 @@ mod refuse;
 mod state;
 mod timers;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use http::{Request, Response};
 use hyper::{
@@ -71,12 +71,9 @@ use self::{
 };
 use crate::{
     base::{ConnectionInfo, Drain, resources::Io},
-    http::{handler::Handler, options::ServerOptions},
+    http::{handler::Handler, leave::DELAYED_CLOSE, options::ServerOptions},
     net::io::close_gently,
 };
-
-/// How long a connection that we close may still read our last answer (Envoy's `delayed_close_timeout`).
-const DELAYED_CLOSE: Duration = Duration::from_secs(1);
 
 /// The least that a connection may buffer in each direction. hyper's own default is 400 KiB.
 const BUFFER: usize = 64 << 10;
@@ -97,7 +94,7 @@ pub async fn serve<T: Io, H: Handler>(
     let service = service(handler.clone(), connection.clone(), state.clone());
     let io = TokioIo::new(Watched::new(io, state.clone()));
     let mut http = builder(options).serve_connection(io, service);
-    let end = Drive::new(&mut http, &state, options, drain).await;
+    let end = Drive::new(&mut http, &state, options, &drain).await;
     // What is left of a request that was cut goes first: its record must not wait for the socket to close.
     let mut io = http.into_parts().io.into_inner().into_inner();
     match end {

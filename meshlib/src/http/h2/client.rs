@@ -17,10 +17,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::client::{Connection, ResponseFuture, SendRequest};
+use h2::{
+    Reason,
+    client::{Connection, ResponseFuture, SendRequest},
+};
 use http::{HeaderValue, Request, Response, Uri, Version, header, request, uri};
 use http_body::Body as _;
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     error, hpack,
@@ -179,7 +182,7 @@ impl H2Client {
         match self.open(wire, end) {
             Ok((response, stream)) => {
                 let place = Place::take(&self.0.state);
-                let upload = (!end).then(|| Pump::new(SendBody::new(stream, body)));
+                let upload = (!end).then(|| Pump::new(SendBody::new(stream, body, Reason::CANCEL)));
                 Exchange(Phase::Waiting(Waiting { response, upload, head, place }))
             }
             Err(error) => {
@@ -361,20 +364,12 @@ impl Waiting {
 }
 
 /// Gives the upload to the request's own server stream, or spawns it.
-fn hand_over(upload: Upload, info: Option<&RequestInfo>) -> Option<AbortOnDrop> {
+fn hand_over(upload: Upload, info: Option<&RequestInfo>) -> Option<AbortOnDropHandle<()>> {
     let upload = match info {
         Some(info) => info.offer_upload(upload).err()?,
         None => upload,
     };
-    Some(AbortOnDrop(tokio::spawn(upload).abort_handle()))
-}
-
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    Some(AbortOnDropHandle::new(tokio::spawn(upload)))
 }
 
 impl fmt::Debug for Exchange {

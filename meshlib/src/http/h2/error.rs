@@ -13,9 +13,6 @@ pub(super) fn upstream(error: h2::Error) -> Error {
         return Error::new(ErrorKind::UpstreamRefusedStream).with_retry(Retry::NotProcessed).with_source(error);
     } else if error.is_io() {
         ErrorKind::UpstreamConnectionTermination
-    } else if error.reason() == Some(h2::Reason::REFUSED_STREAM) {
-        // This side's word for a response whose headers are too large: the host has processed the request.
-        OVERSIZE
     } else if error.is_reset() && error.is_remote() {
         ErrorKind::UpstreamReset
     } else {

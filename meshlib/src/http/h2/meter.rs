@@ -81,6 +81,8 @@ pub(super) struct FrameMeter {
 
 #[derive(Debug, Default)]
 struct Block {
+    /// Counted from 1.
+    number: u32,
     stream: u32,
     length: usize,
     trailers: bool,
@@ -121,7 +123,7 @@ impl FrameMeter {
                 at += self.incoming.skip(bytes.len() - at);
             }
         }
-        self.seen.note_head(self.block.open || self.is_in_head());
+        self.seen.note_head((self.block.open || self.is_in_head()).then_some(self.block.number));
         let type_without_flags =
             self.incoming.len() == 4 && self.incoming.length() == 0 && self.incoming.kind() == DATA;
         bytes.len() - usize::from(type_without_flags)
@@ -211,7 +213,8 @@ impl FrameMeter {
             // A request's own head is bounded by h2, as is a response's.
             let trailers = frame.has(END_STREAM) && (self.role == Role::Client || frame.stream() <= self.newest);
             self.newest = self.newest.max(frame.stream());
-            *block = Block { stream: frame.stream(), trailers, ..Block::default() };
+            let number = block.number.wrapping_add(1).max(1);
+            *block = Block { number, stream: frame.stream(), trailers, ..Block::default() };
         }
         block.length += frame.length();
         block.open = !frame.has(END_HEADERS);
@@ -367,9 +370,9 @@ mod tests {
         assert_eq!(seen.take_block(|| 1), LONG_BLOCK);
         meter.inspect(&mut on(3, HEADERS, END_HEADERS, &[0]));
         meter.inspect(&mut on(3, HEADERS, END_STREAM, &long));
-        assert!(seen.is_reading_head());
+        assert_eq!(seen.reading_head(), Some(3));
         meter.inspect(&mut on(3, CONTINUATION, END_HEADERS, &long));
-        assert!(!seen.is_reading_head());
+        assert_eq!(seen.reading_head(), None);
         assert_eq!(seen.take_block(|| 5), LONG_BLOCK);
         assert_eq!(seen.take_block(|| 3), 40_000);
         assert_eq!(seen.take_block(|| 3), LONG_BLOCK);

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
 };
 
 use super::limits::HeadLimits;
@@ -19,7 +19,8 @@ pub(crate) struct Seen {
     settings: AtomicBool,
     goaway: AtomicBool,
     flooded: AtomicBool,
-    head: AtomicBool,
+    /// The number of the header block under way, 0 without one.
+    head: AtomicU32,
     any_long: AtomicBool,
     /// Streams that ended with a long block, and its length.
     long: Mutex<Vec<(u32, usize)>>,
@@ -34,7 +35,7 @@ impl Seen {
             settings: AtomicBool::new(false),
             goaway: AtomicBool::new(false),
             flooded: AtomicBool::new(false),
-            head: AtomicBool::new(false),
+            head: AtomicU32::new(0),
             any_long: AtomicBool::new(false),
             long: Mutex::new(Vec::new()),
             forgotten: AtomicUsize::new(0),
@@ -61,9 +62,9 @@ impl Seen {
         self.flooded.load(Ordering::Relaxed)
     }
 
-    /// Whether a header block has begun and not ended. Nothing else can come before it has.
-    pub(crate) fn is_reading_head(&self) -> bool {
-        self.head.load(Ordering::Relaxed)
+    /// The number of a header block that has begun and not ended. Nothing else can come before it has.
+    pub(super) fn reading_head(&self) -> Option<u32> {
+        Some(self.head.load(Ordering::Relaxed)).filter(|head| *head > 0)
     }
 
     /// Whether there is anything to [`take`](Self::take_block).
@@ -97,8 +98,8 @@ impl Seen {
         self.flooded.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn note_head(&self, open: bool) {
-        self.head.store(open, Ordering::Relaxed);
+    pub(super) fn note_head(&self, number: Option<u32>) {
+        self.head.store(number.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// Trailers of this length have come.

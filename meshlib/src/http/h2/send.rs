@@ -44,6 +44,10 @@ pub(super) struct SendBody {
     /// Taken from the body, not yet sent for want of window.
     pending: Bytes,
     done: bool,
+    /// Why the body failed, while what came before it leaves.
+    failed: Option<Error>,
+    /// What the peer is told when the body fails.
+    reason: Reason,
 }
 
 /// The first piece of a request's body goes along with its head, window or not, unless it is larger than this: a
@@ -52,8 +56,9 @@ pub(super) struct SendBody {
 const FIRST_PIECE: usize = 16 << 10;
 
 impl SendBody {
-    pub(super) fn new(stream: SendStream<Bytes>, body: Body) -> Self {
-        Self { stream, body, pending: Bytes::new(), done: false }
+    /// `reason` is what the peer is told when the body fails.
+    pub(super) fn new(stream: SendStream<Bytes>, body: Body, reason: Reason) -> Self {
+        Self { stream, body, pending: Bytes::new(), done: false, failed: None, reason }
     }
 
     /// Sends until the body or the window is exhausted.
@@ -74,6 +79,13 @@ impl SendBody {
     }
 
     fn poll_sent(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Sent> {
+        if let Some(error) = self.failed.take() {
+            if self.stream.poll_reset(cx).is_ready() {
+                return Poll::Ready(Sent::Refused);
+            }
+            self.stream.send_reset(self.reason);
+            return Poll::Ready(Sent::BodyFailed(error));
+        }
         loop {
             if !self.pending.is_empty() {
                 match ready!(self.poll_pending(cx, observe)) {
@@ -91,8 +103,10 @@ impl SendBody {
                     Err(frame) => return Poll::Ready(self.trailers(frame.into_trailers().ok(), observe)),
                 },
                 Some(Err(error)) => {
-                    self.stream.send_reset(Reason::CANCEL);
-                    return Poll::Ready(Sent::BodyFailed(error));
+                    // A reset throws away what h2 has not written yet: a turn later the connection has.
+                    self.failed = Some(error);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 None => return Poll::Ready(self.finish()),
             }

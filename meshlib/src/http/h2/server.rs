@@ -12,7 +12,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::stream::{FuturesUnordered, Stream};
 use h2::{Reason, server::Connection};
 
 use super::{
@@ -25,16 +24,18 @@ use super::{
 use crate::{
     base::{
         ConnectionInfo, Drain, DrainPhase,
-        resources::{BoxFuture, Io},
+        resources::Io,
         time::{Deadline, IdleTimer},
     },
-    http::{handler::Handler, options::ServerOptions, serve::GRACE},
+    http::{
+        handler::Handler,
+        leave::{DELAYED_CLOSE, GRACE, Phases, too_late},
+        options::ServerOptions,
+    },
 };
 
 /// How long a client may take to answer the PING of a graceful shutdown, Envoy's `drain_timeout`.
 const SHUTDOWN_PING: Duration = Duration::from_secs(5);
-/// How long a connection that we close may still read what we said last (Envoy's `delayed_close_timeout`).
-const DELAYED_CLOSE: Duration = Duration::from_secs(1);
 /// Bytes that a stream may hold in memory beyond the client's window.
 const SEND_BUFFER: usize = 64 << 10;
 /// Streams that a client may give up before they were looked at, all in one turn. The meter limits how often.
@@ -59,7 +60,12 @@ pub async fn serve<T: Io, H: Handler>(
         let _ = flush.poll(cx);
         handshake
     });
-    let Some(Ok(h2)) = in_time(options.request_headers_timeout, handshake).await else { return };
+    let begun = tokio::select! {
+        biased;
+        begun = in_time(options.request_headers_timeout, handshake) => begun,
+        () = too_late(&drain) => None,
+    };
+    let Some(Ok(h2)) = begun else { return };
     let streams = Streams {
         handler,
         connection,
@@ -78,7 +84,7 @@ pub async fn serve<T: Io, H: Handler>(
         busy: false,
         begun: false,
         shutdown: Shutdown::Serving,
-        phases: phases(&drain),
+        phases: Phases::new(&drain),
     };
     std::future::poll_fn(|cx| driver.poll(cx)).await;
     let Driver { h2, flush, .. } = driver;
@@ -114,20 +120,6 @@ fn builder(options: &ServerOptions, limits: &HeadLimits) -> h2::server::Builder 
     builder
 }
 
-/// Each is polled only when its phase has come, not with the connection: all connections share what is behind it.
-type Phases = FuturesUnordered<BoxFuture<DrainPhase>>;
-
-fn phases(drain: &Drain) -> Phases {
-    let phases = [DrainPhase::Draining, DrainPhase::Stopped].map(|phase| {
-        let drain = drain.clone();
-        Box::pin(async move {
-            drain.reached(phase).await;
-            phase
-        }) as BoxFuture<DrainPhase>
-    });
-    phases.into_iter().collect()
-}
-
 enum Shutdown {
     Serving,
     /// The drain has begun. The client is told once its first stream is there, or when it had the time for it: GOAWAY
@@ -146,8 +138,8 @@ struct Driver<T: Io, H> {
     streams: Arc<Streams<H>>,
     idle: Option<IdleTimer>,
     head_timeout: Option<Duration>,
-    /// When the header block under way has to be complete.
-    head: Option<Deadline>,
+    /// The header block under way, and when it has to be complete.
+    head: Option<(u32, Deadline)>,
     busy: bool,
     /// There was a stream.
     begun: bool,
@@ -175,7 +167,7 @@ impl<T: Io, H: Handler> Driver<T, H> {
     }
 
     fn poll_phases(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(phase)) = Pin::new(&mut self.phases).poll_next(cx) {
+        while let Poll::Ready(phase) = self.phases.poll_next(cx) {
             match phase {
                 DrainPhase::Stopped => self.abrupt(Reason::NO_ERROR, cx),
                 _ if self.begun => self.graceful(),
@@ -210,11 +202,12 @@ impl<T: Io, H: Handler> Driver<T, H> {
 
     /// While a header block is under way nothing else can come, for any stream.
     fn poll_head(&mut self, cx: &mut Context<'_>) {
-        let Some(timeout) = self.head_timeout.filter(|_| self.seen.is_reading_head()) else {
+        let (Some(timeout), Some(number)) = (self.head_timeout, self.seen.reading_head()) else {
             self.head = None;
             return;
         };
-        let deadline = self.head.get_or_insert_with(|| Deadline::after(timeout));
+        self.head = self.head.take().filter(|(head, _)| *head == number);
+        let (_, deadline) = self.head.get_or_insert_with(|| (number, Deadline::after(timeout)));
         if Pin::new(deadline).poll(cx).is_ready() {
             self.abrupt(Reason::NO_ERROR, cx);
         }

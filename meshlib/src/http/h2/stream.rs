@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, server::SendResponse};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body::Body as _;
 
 use super::{
@@ -23,6 +23,9 @@ use crate::{
     base::{ConnectionInfo, Error, ErrorKind, RequestInfo, ResponseFlags, drain::DrainHold, time::Deadline},
     http::{body::Body, grpc, handler::Handler},
 };
+
+/// What a client is told when the rest of a response will not come. Not `NO_ERROR`: that says that it is whole.
+const FAILED: Reason = Reason::INTERNAL_ERROR;
 
 /// What the streams of a connection share.
 pub(super) struct Streams<H> {
@@ -40,13 +43,18 @@ impl<H: Handler> Streams<H> {
         let info = self.handler.begin(&self.connection, true);
         let mut finish = Finish { info: &info, complete: false };
         let mut idle = StreamIdle::new(info.clone(), self.idle_timeout);
+        let is_head = request.method() == Method::HEAD;
         let Some(response) = self.respond(request, &mut respond, &info, &mut idle).await else { return };
         let (mut head, body) = response.into_parts();
+        if head.status == StatusCode::NO_CONTENT {
+            head.headers.remove(CONTENT_LENGTH);
+        }
         hpack::mark_unique(&mut head.headers);
-        let end = body.is_end_stream();
+        let bodiless = is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let end = bodiless || body.is_end_stream();
         // Fails if the client has gone meanwhile.
         let Ok(stream) = respond.send_response(Response::from_parts(head, ()), end) else { return };
-        finish.complete = end || send(SendBody::new(stream, body), &info, &mut idle).await;
+        finish.complete = end || send(SendBody::new(stream, body, FAILED), &info, &mut idle).await;
     }
 
     /// The response; `None` if the client went away before there was one.
@@ -103,7 +111,7 @@ async fn send(mut body: SendBody, info: &RequestInfo, idle: &mut StreamIdle) -> 
             true
         }
         None => {
-            body.reset(Reason::NO_ERROR);
+            body.reset(FAILED);
             info.update(|record| record.flags |= ResponseFlags::STREAM_IDLE_TIMEOUT);
             true
         }

@@ -172,10 +172,11 @@ fn a_named_pipe_without_reader_does_not_hold_up_the_start() {
     assert_eq!(&line, b"a line\n");
 }
 
-/// Not a test: the process that the tests below start, with an output of their choice.
-#[test]
-#[ignore = "started by other tests as a process of its own"]
-fn a_process_that_logs() {
+/// Set in a process that was started only to log.
+const LOGS_ONLY: &str = "MESHLIB_TEST_LOGS_ONLY";
+
+/// What such a process does.
+fn log() {
     let stats = Stats::new();
     let sinks = SystemLogSinks::new(&stats);
     let (out, err) = (sinks.open(Path::new("/dev/stdout")).unwrap(), sinks.open(Path::new("/dev/stderr")).unwrap());
@@ -191,10 +192,12 @@ fn a_process_that_logs() {
     assert!(sinks.flush(LONG));
 }
 
+/// Starts this very program, to run one test in it, which only logs there.
 fn logging_process(stdout: impl Into<Stdio>) -> std::process::Child {
-    let name = concat!(module_path!(), "::a_process_that_logs");
+    let name = concat!(module_path!(), "::standard_output_may_be_a_pipe");
     Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--test-threads=1", name.split_once("::").unwrap().1])
+        .args(["--exact", "--test-threads=1", name.split_once("::").unwrap().1])
+        .env(LOGS_ONLY, "")
         .stdin(Stdio::piped())
         .stdout(stdout)
         .stderr(Stdio::piped())
@@ -215,6 +218,9 @@ fn logged(output: &[u8], stream: &str) -> Vec<String> {
 
 #[test]
 fn standard_output_may_be_a_pipe() {
+    if std::env::var_os(LOGS_ONLY).is_some() {
+        return log();
+    }
     let ended = logging_process(Stdio::piped()).wait_with_output().unwrap();
     assert!(ended.status.success());
     assert_eq!(logged(&ended.stdout, "out"), expected("out"));

@@ -42,9 +42,9 @@ use arc_swap::ArcSwap;
 use rustls::{crypto::CryptoProvider, server::ResolvesServerCert};
 use tokio::{
     runtime::Handle,
-    task::AbortHandle,
     time::{MissedTickBehavior, interval},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     certificate::Certificate,
@@ -65,7 +65,7 @@ pub(super) type Published = ArcSwap<Vec<Arc<Certificate>>>;
 #[derive(Clone)]
 pub struct CertificateStore {
     shared: Arc<Shared>,
-    watch: Option<Arc<Watch>>,
+    watch: Option<Arc<AbortOnDropHandle<()>>>,
 }
 
 struct Shared {
@@ -93,14 +93,6 @@ type Fingerprints = [Option<u64>; 2];
 enum Change {
     Swapped(CertificateConfig),
     Refused(CertificateConfig, Error),
-}
-
-struct Watch(AbortHandle);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl CertificateStore {
@@ -150,7 +142,7 @@ impl CertificateStore {
             rejected: stats.counter(format!("{prefix}ssl.certificate_update_rejected")),
         };
         let task = runtime.spawn(watch(self.shared.clone(), counters));
-        self.watch = Some(Arc::new(Watch(task.abort_handle())));
+        self.watch = Some(Arc::new(AbortOnDropHandle::new(task)));
         Ok(self)
     }
 

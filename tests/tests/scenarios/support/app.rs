@@ -41,8 +41,6 @@ pub(crate) struct Exchange {
     pub(crate) head: request::Parts,
     /// The request's body.
     pub(crate) body: RecvStream,
-    /// The number of the connection that it came on.
-    pub(crate) connection: usize,
     /// The response's stream.
     pub(crate) respond: SendResponse<Bytes>,
 }
@@ -72,8 +70,8 @@ impl App {
         let accept = async move {
             let mut open = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let number = count.fetch_add(1, Ordering::Relaxed);
-                open.spawn(serve(stream, settings.clone(), number, seen.clone(), handle.clone()));
+                count.fetch_add(1, Ordering::Relaxed);
+                open.spawn(serve(stream, settings.clone(), seen.clone(), handle.clone()));
             }
         };
         Self { address, connections, requests, task: tokio::spawn(accept).abort_handle() }
@@ -118,13 +116,8 @@ pub(crate) fn header(name: &'static str, value: &'static str) -> (http::HeaderNa
     (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
 }
 
-async fn serve<H, F>(
-    stream: TcpStream,
-    settings: h2::server::Builder,
-    connection: usize,
-    seen: Arc<Mutex<Vec<request::Parts>>>,
-    handle: H,
-) where
+async fn serve<H, F>(stream: TcpStream, settings: h2::server::Builder, seen: Arc<Mutex<Vec<request::Parts>>>, handle: H)
+where
     H: Fn(Exchange) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
@@ -134,7 +127,7 @@ async fn serve<H, F>(
     while let Some(Ok((request, respond))) = h2.accept().await {
         let (head, body) = request.into_parts();
         seen.lock().expect("no panic").push(head.clone());
-        streams.spawn(handle(Exchange { head, body, connection, respond }));
+        streams.spawn(handle(Exchange { head, body, respond }));
         while streams.try_join_next().is_some() {}
     }
 }

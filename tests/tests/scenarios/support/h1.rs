@@ -161,14 +161,9 @@ impl Connection {
     }
 
     /// Everything until the other side closes.
-    pub(crate) async fn to_end(&mut self) -> String {
+    pub(crate) async fn read_to_end(&mut self) -> String {
         while self.more().await {}
         String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
-    }
-
-    /// The stream itself.
-    pub(crate) fn io(&mut self) -> &mut dyn Stream {
-        &mut *self.io
     }
 }
 
@@ -201,6 +196,16 @@ impl Drop for TextApp {
 impl TextApp {
     /// Answers each request with the text that `answer` makes of it; an empty text closes the connection.
     pub(crate) async fn start(answer: impl Fn(&Message) -> String + Clone + Send + 'static) -> Self {
+        Self::serving(usize::MAX, answer).await
+    }
+
+    /// The same, but closes each connection after its first answer, without a word.
+    pub(crate) async fn closing(answer: impl Fn(&Message) -> String + Clone + Send + 'static) -> Self {
+        Self::serving(1, answer).await
+    }
+
+    /// Serves so many requests on each connection.
+    async fn serving(most: usize, answer: impl Fn(&Message) -> String + Clone + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (connections, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
@@ -212,7 +217,8 @@ impl TextApp {
                 let (seen, answer) = (seen.clone(), answer.clone());
                 open.spawn(async move {
                     let mut connection = Connection::over(stream);
-                    while let Some(request) = connection.next().await {
+                    for _ in 0..most {
+                        let Some(request) = connection.next().await else { return };
                         let text = answer(&request);
                         seen.lock().expect("no panic").push(request);
                         if text.is_empty() || connection.try_write(text).await.is_err() {

@@ -16,6 +16,10 @@ impl Log {
         Self { path, seen: 0 }
     }
 
+    fn read(&self) -> String {
+        std::fs::read_to_string(&self.path).unwrap_or_default()
+    }
+
     /// The next line that was not seen before.
     pub(crate) async fn next(&mut self) -> Line {
         self.seen += 1;
@@ -24,11 +28,18 @@ impl Log {
 
     /// All lines, once there are this many.
     pub(crate) async fn lines(&self, count: usize) -> Vec<Line> {
-        let read = || std::fs::read_to_string(&self.path).unwrap_or_default();
-        eventually(&format!("{count} lines in {}", self.path.display()), || read().lines().count() >= count).await;
-        let lines: Vec<_> = read().lines().map(Line::parse).collect();
+        let what = format!("{count} lines in {}", self.path.display());
+        eventually(&what, || self.read().lines().count() >= count).await;
+        let lines: Vec<_> = self.read().lines().map(Line::parse).collect();
         assert_eq!(lines.len(), count, "{lines:?}");
         lines
+    }
+
+    /// The first line of which this holds, once there is one.
+    pub(crate) async fn find(&self, is: impl Fn(&Line) -> bool) -> Line {
+        let find = || self.read().lines().map(Line::parse).find(&is);
+        eventually(&format!("a certain line in {}", self.path.display()), || find().is_some()).await;
+        find().expect("it was there a moment ago")
     }
 
     /// The one line there is.

@@ -7,6 +7,7 @@ pub(crate) mod h2;
 pub(crate) mod log;
 pub(crate) mod proxy;
 pub(crate) mod tls;
+pub(crate) mod watched;
 
 use std::time::Duration;
 

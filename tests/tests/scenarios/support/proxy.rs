@@ -20,7 +20,8 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct Proxy {
     server: Server,
-    certificate: Option<SelfSigned>,
+    /// Its files live as long.
+    _certificate: Option<SelfSigned>,
     logs: TempDir,
 }
 
@@ -42,7 +43,7 @@ impl Proxy {
         let text = file.text(certificate.as_ref(), &logs.path().join("access.log"));
         let loaded = envoy::load("test.yaml", &text).unwrap_or_else(|errors| panic!("{errors}"));
         let server = within("the proxy starts", Server::start(loaded.config, resources)).await;
-        Self { server: server.expect("the proxy starts"), certificate, logs }
+        Self { server: server.expect("the proxy starts"), _certificate: certificate, logs }
     }
 
     /// Where it listens.
@@ -66,11 +67,6 @@ impl Proxy {
     /// The value of a gauge.
     pub(crate) fn gauge(&self, name: &str) -> i64 {
         self.stats().gauge_value(name).unwrap_or_else(|| panic!("there is no gauge {name}"))
-    }
-
-    /// The certificate, to rotate it.
-    pub(crate) fn certificate(&mut self) -> &mut SelfSigned {
-        self.certificate.as_mut().expect("it speaks TLS")
     }
 
     /// Its access log.

@@ -18,7 +18,7 @@ use crate::{
     cluster::host::Host,
 };
 
-/// The response of a [`Balance`].
+/// The response of a [`Balance`](super::Balance).
 #[pin_project]
 pub struct ResponseFuture<M, S, B>
 where

@@ -155,6 +155,7 @@ async fn a_check_that_cannot_be_sent_is_refused_at_the_start() {
         health_checks: vec![HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)],
         ignore_health_on_host_removal: false,
         traffic: TrafficFlag::new(),
+        immediate_failures: ImmediateFailures::new(),
         connect: Arc::new(world.clone()),
     };
     let error = Control::start(inputs, &world.resources(Nothing)).unwrap_err();

@@ -95,6 +95,7 @@ impl World {
             health_checks: vec![HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)],
             ignore_health_on_host_removal: false,
             traffic: self.traffic.clone(),
+            immediate_failures: ImmediateFailures::new(),
             connect: Arc::new(self.clone()),
         };
         change(&mut inputs);

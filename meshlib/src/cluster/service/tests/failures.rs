@@ -82,9 +82,37 @@ async fn without_a_retry_to_spare_the_refusal_is_the_answer() {
     let mut config = config(true);
     config.circuit_breakers.max_retries = 0;
     let f = fixture(config, 1, |server| server.http2(10));
-    let error = f.service.clone().oneshot(request("/refuse")).await.unwrap_err();
+    let error = f.service.clone().oneshot(request("/refuse-always")).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (ErrorKind::UpstreamRefusedStream, Retry::NotProcessed));
+    // The first is free.
+    assert_eq!(counter(&f.stats, "upstream_rq_retry"), 1);
     assert_eq!(counter(&f.stats, "upstream_rq_retry_overflow"), 1);
+    assert_at_rest(&f);
+}
+
+#[tokio::test]
+async fn everything_that_a_goaway_sends_back_is_sent_again() {
+    let ends: Arc<Mutex<Vec<DuplexStream>>> = Arc::default();
+    let held = ends.clone();
+    let f = fixture(config(true), 1, move |_| {
+        let held = held.clone();
+        Peer::Serve(Arc::new(move |io| held.lock().unwrap().push(io)))
+    });
+    let first = spawn(&f.service, "/");
+    settle().await;
+    let mut end = ends.lock().unwrap().pop().unwrap();
+    let settings: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    end.write_all(settings).await.unwrap();
+    let others: Vec<_> = (0..50).map(|_| spawn(&f.service, "/")).collect();
+    settle().await;
+    assert_eq!(gauge(&f.stats, "upstream_rq_active"), 51);
+    f.world.set(address(1), f.server.http2(100));
+    // NO_ERROR, and no stream was looked at.
+    end.write_all(&[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).await.unwrap();
+    for call in others.into_iter().chain([first]) {
+        assert_eq!(call.await.unwrap().unwrap(), StatusCode::OK);
+    }
+    assert_eq!(counter(&f.stats, "upstream_rq_retry_overflow"), 0);
     assert_at_rest(&f);
 }
 

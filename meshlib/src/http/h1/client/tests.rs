@@ -124,6 +124,31 @@ async fn what_goes_wrong_has_a_kind() {
 }
 
 #[tokio::test]
+async fn a_response_whose_end_readers_differ_over_is_refused() {
+    for head in [
+        "200 OK\r\ncontent-length: 2\r\ncontent-length: 2",
+        "200 OK\r\ncontent-length: 2, 2",
+        "200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked",
+        "200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 2",
+        "200 OK\r\ntransfer-encoding: gzip",
+        "200 OK\r\ntransfer-encoding: gzip, chunked",
+        "200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked",
+        "204 No Content\r\ncontent-length: 2",
+        "204 No Content\r\ntransfer-encoding: chunked",
+    ] {
+        for method in ["GET", "HEAD"] {
+            let (mut client, mut far) = connect().await;
+            let request = Request::builder().method(method).uri("http://a/").body(Body::empty()).unwrap();
+            let exchange = tokio::spawn(client.exchange(request));
+            read_until(&mut far, "\r\n\r\n").await;
+            far.write_all(format!("HTTP/1.1 {head}\r\n\r\n2\r\nok\r\n0\r\n\r\n").as_bytes()).await.unwrap();
+            let failed = exchange.await.unwrap().unwrap_err();
+            assert_eq!(failed.error.kind(), ErrorKind::UpstreamProtocol, "{method} {head}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_cut_short_fails() {
     let (mut client, mut far) = connect().await;
     let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));

@@ -6,7 +6,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::stream::{FuturesUnordered, Stream};
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1::Connection, service::Service};
 use hyper_util::rt::TokioIo;
@@ -18,11 +17,11 @@ use super::{
     timers::{Due, Timers},
 };
 use crate::{
-    base::{
-        Drain, DrainPhase, ErrorKind,
-        resources::{BoxFuture, Io},
+    base::{Drain, DrainPhase, ErrorKind, resources::Io},
+    http::{
+        leave::{GRACE, Phases},
+        options::ServerOptions,
     },
-    http::{options::ServerOptions, serve::GRACE},
 };
 
 /// How a connection ended.
@@ -45,8 +44,7 @@ where
     http: &'a mut Connection<TokioIo<Watched<T>>, S>,
     state: &'a State,
     timers: Timers,
-    /// Each is polled only when its phase has come, not with the connection: all connections share what is behind it.
-    phases: FuturesUnordered<BoxFuture<DrainPhase>>,
+    phases: Phases,
     draining: bool,
     told: bool,
 }
@@ -59,22 +57,15 @@ where
         http: &'a mut Connection<TokioIo<Watched<T>>, S>,
         state: &'a State,
         options: &ServerOptions,
-        drain: Drain,
+        drain: &Drain,
     ) -> Self {
-        let phases = [DrainPhase::Draining, DrainPhase::Stopped].map(|phase| {
-            let drain = drain.clone();
-            Box::pin(async move {
-                drain.reached(phase).await;
-                phase
-            }) as BoxFuture<DrainPhase>
-        });
-        let phases = phases.into_iter().collect();
+        let phases = Phases::new(drain);
         Self { http, state, timers: Timers::new(options), phases, draining: false, told: false }
     }
 
     /// Whether the drain has come to its end.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> bool {
-        while let Poll::Ready(Some(phase)) = Pin::new(&mut self.phases).poll_next(cx) {
+        while let Poll::Ready(phase) = self.phases.poll_next(cx) {
             if phase == DrainPhase::Stopped {
                 return true;
             }

@@ -75,6 +75,9 @@ impl Exchange {
     fn respond(mut self, mut response: Response<Body>) -> Response<ResponseBody> {
         // Framing is the codec's own: it follows from the body and from `content-length`.
         response.headers_mut().remove(header::TRANSFER_ENCODING);
+        if response.status() == StatusCode::NO_CONTENT {
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+        }
         // HTTP/1.0 only ever gets a refusal; saying so keeps hyper from adding `keep-alive` to it.
         *response.version_mut() = self.version;
         if self.state.is_closing() {

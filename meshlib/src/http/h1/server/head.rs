@@ -1,8 +1,11 @@
 //! What of a request's head is let through.
 
-use http::{HeaderValue, Uri, Version, header, request, uri::Authority};
+use http::{HeaderMap, HeaderValue, Uri, Version, header, request, uri::Authority};
 
-use crate::base::{Error, ErrorKind};
+use crate::{
+    base::{Error, ErrorKind},
+    http::headers::tokens,
+};
 
 /// Refuses what hyper lets through and Envoy does not, and leaves one authority: the target of a request in absolute
 /// form replaces `host` (RFC 9112 section 3.2.2), so that routing and forwarding cannot differ.
@@ -12,6 +15,7 @@ pub(super) fn admit(parts: &mut request::Parts) -> Result<(), Error> {
     }
     check_transfer_encoding(parts)?;
     check_host(parts)?;
+    check_upgrade(&parts.headers)?;
     if parts.uri.scheme().is_some() {
         to_origin_form(parts)?;
     }
@@ -36,6 +40,23 @@ fn check_transfer_encoding(parts: &request::Parts) -> Result<(), Error> {
         (Some(value), None) if value.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
         _ => Err(malformed("unsupported transfer-encoding")),
     }
+}
+
+/// What a client sends after asking for another protocol is not HTTP, so it cannot simply be overlooked. `h2c` can: its
+/// client goes on in HTTP/1.1 until it is told otherwise.
+fn check_upgrade(headers: &HeaderMap) -> Result<(), Error> {
+    if !headers.contains_key(header::UPGRADE) {
+        return Ok(());
+    }
+    let asks = headers.get_all(header::CONNECTION).iter().flat_map(tokens).any(|token| is(token, b"upgrade"));
+    if asks && headers.get_all(header::UPGRADE).iter().flat_map(tokens).any(|token| !is(token, b"h2c")) {
+        return Err(Error::new(ErrorKind::UpgradeRefused));
+    }
+    Ok(())
+}
+
+fn is(token: &[u8], name: &[u8]) -> bool {
+    token.eq_ignore_ascii_case(name)
 }
 
 fn check_host(parts: &request::Parts) -> Result<(), Error> {
@@ -100,6 +121,22 @@ mod tests {
         }
         let old = get("/").version(Version::HTTP_10).header("host", "a");
         assert_eq!(admitted(old).unwrap_err().kind(), ErrorKind::UpgradeRequired);
+    }
+
+    #[test]
+    fn upgrades() {
+        for (connection, upgrade, refused) in [
+            ("upgrade", "websocket", true),
+            ("keep-alive, Upgrade", "foo", true),
+            ("upgrade", "h2c, websocket", true),
+            ("upgrade, http2-settings", "H2C", false),
+            ("close", "websocket", false),
+            ("upgrade", "", false),
+        ] {
+            let request = Request::get("/").header("host", "a").header("connection", connection);
+            let verdict = admitted(request.header("upgrade", upgrade)).map_err(|error| error.kind());
+            assert_eq!(verdict.err(), refused.then_some(ErrorKind::UpgradeRefused), "{connection}: {upgrade}");
+        }
     }
 
     #[test]

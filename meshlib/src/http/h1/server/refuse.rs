@@ -7,10 +7,9 @@ use http::{Response, header};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::DELAYED_CLOSE;
 use crate::{
     base::{ConnectionInfo, Error, ErrorKind, ResponseFlags},
-    http::{Body, handler::Handler},
+    http::{Body, handler::Handler, leave::DELAYED_CLOSE},
 };
 
 /// Has `handler` answer for `kind` without a request, and writes that as the connection's last response. Recorded as

@@ -149,6 +149,22 @@ async fn a_head_that_is_not_completed_in_time_ends_the_connection() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn heads_that_follow_each_other_have_each_their_own_time() {
+    let mut raw = Raw::new(ignoring(Body::empty), ServerOptions::default()).await;
+    let all: Vec<u8> = (0..30).flat_map(|index| frame(HEADERS, 5, 2 * index + 1, HEAD)).collect();
+    // Always in the middle of one, a second at a time.
+    let (first, rest) = all.split_at(15);
+    raw.io.write_all(first).await.unwrap();
+    for piece in rest.chunks(all.len() / 30) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        raw.io.write_all(piece).await.unwrap();
+    }
+    for index in 0..30 {
+        assert_eq!(raw.next(HEADERS).await.unwrap().1, 2 * index + 1);
+    }
+}
+
 #[tokio::test]
 async fn a_request_that_was_given_up_before_its_turn_came_is_not_served() {
     let (service, calls) = counting();
@@ -326,5 +342,37 @@ async fn an_upload_that_nobody_takes_is_let_go() {
     // The service goes with its connection.
     while Arc::strong_count(&alive) > 1 {
         tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_came_before_a_body_failed_arrives() {
+    let service = ArcService::new(tower::service_fn(|_: Request<Body>| async {
+        let frames =
+            [Ok(Frame::data(Bytes::from_static(b"part"))), Err(Error::new(crate::base::ErrorKind::UpstreamReset))];
+        Ok::<_, Error>(Response::new(Body::new(StreamBody::new(futures_util::stream::iter(frames)))))
+    }));
+    let mut pair = pair(service, ServerOptions::default()).await;
+    let response = pair.client.exchange(post("")).await.expect("a head");
+    let mut body = response.into_body();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "part");
+    assert_eq!(body.frame().await.unwrap().unwrap_err().kind(), crate::base::ErrorKind::UpstreamReset);
+    assert_eq!(pair.finished.recv().await.unwrap().0.flags, ResponseFlags::UPSTREAM_REMOTE_RESET);
+}
+
+#[tokio::test]
+async fn a_body_that_must_not_be_there_is_left_out() {
+    for (method, status) in [("HEAD", 200), ("GET", 204), ("GET", 304)] {
+        let service = ArcService::new(tower::service_fn(move |_: Request<Body>| async move {
+            let response = Response::builder().status(status).header("content-length", "7");
+            Ok::<_, Error>(response.body(Body::from("unasked")).unwrap())
+        }));
+        let mut pair = pair(service, ServerOptions::default()).await;
+        let request = Request::builder().method(method).uri("http://echo/").body(Body::empty()).unwrap();
+        let response = pair.client.exchange(request).await.unwrap();
+        assert!(http_body::Body::is_end_stream(response.body()), "{method} {status}");
+        assert_eq!(response.headers().contains_key("content-length"), status != 204, "{method} {status}");
+        let (record, _, sent) = pair.finished.recv().await.unwrap();
+        assert_eq!((record.flags, sent), (ResponseFlags::empty(), 0), "{method} {status}");
     }
 }
