@@ -29,7 +29,7 @@ use meshlib::{
         config::{RouteAction, RouteConfig, RouteMatch, RouteTableConfig, VirtualHostConfig},
     },
 };
-use tower::{Layer, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
+use tower::{Layer, ServiceBuilder};
 
 use crate::{echo, sink::Discard};
 
@@ -53,7 +53,7 @@ impl http_body::Body for Reply {
 /// The reference chain: `x-forwarded-*`, request id, access log, stats, `server`, local replies, the health-check
 /// filter, the router, a route's timeout.
 pub struct Layers {
-    service: BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>,
+    service: ArcService,
     connection: Arc<ConnectionInfo>,
 }
 
@@ -65,7 +65,6 @@ impl Layers {
         let probe = [HeaderMatch::exact(":path".parse().expect("a name"), "/healthz")];
         let health = HealthCheckLayer::matching(&probe).expect("conditions").failing_with(Drain::new());
         let service = ServiceBuilder::new()
-            .map_response(|response: Response<_>| response.map(Body::new))
             .layer(ForwardedLayer::new().use_remote_address(true))
             .layer(RequestIdLayer::new(&Random::seeded(1)))
             .layer(AccessLogLayer::new(log))
@@ -76,7 +75,7 @@ impl Layers {
             .layer(health)
             .service(router());
         let peer: SocketAddr = "192.0.2.9:1".parse().expect("an address");
-        Self { service: BoxCloneSyncService::new(service), connection: Arc::new(ConnectionInfo::new(Some(peer), None)) }
+        Self { service: ArcService::new(service), connection: Arc::new(ConnectionInfo::new(Some(peer), None)) }
     }
 
     /// One unary call.
@@ -86,8 +85,7 @@ impl Layers {
             .header("te", "trailers")
             .extension(self.connection.clone())
             .body(Body::from(message));
-        let response = self.service.clone().oneshot(request.expect("a request")).await;
-        let Ok(response) = response;
+        let response = self.service.call(request.expect("a request")).await.expect("a response");
         let body = response.into_body().collect().await.expect("a body");
         assert!(body.trailers().is_some());
     }

@@ -63,9 +63,14 @@ impl SendBody {
 
     /// Sends until the body or the window is exhausted.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Sent> {
-        let sent = ready!(self.poll_sent(cx, observe));
-        self.done = true;
-        Poll::Ready(sent)
+        let mut sent = self.poll_sent(cx, observe);
+        // Registered for by who waits, so that a stream that stands still ends with its peer, and by nobody else: this
+        // wakes also when the stream is shown a window.
+        if sent.is_pending() && self.stream.poll_reset(cx).is_ready() {
+            sent = Poll::Ready(Sent::Refused);
+        }
+        self.done |= sent.is_ready();
+        sent
     }
 
     /// Whether sending has ended, one way or another.
@@ -74,11 +79,10 @@ impl SendBody {
     }
 
     fn poll_sent(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Sent> {
-        // Registers for a reset too, so that a stream that stands still ends with its peer.
-        if self.stream.poll_reset(cx).is_ready() {
-            return Poll::Ready(Sent::Refused);
-        }
         if let Some(error) = self.failed.take() {
+            if self.stream.poll_reset(cx).is_ready() {
+                return Poll::Ready(Sent::Refused);
+            }
             self.stream.send_reset(self.reason);
             return Poll::Ready(Sent::BodyFailed(error));
         }
