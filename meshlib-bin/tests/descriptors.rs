@@ -1,12 +1,14 @@
 //! The binary without descriptors to spare: who is connected is served, who comes is sent away, and nothing spins.
-#![cfg(target_os = "linux")]
+#![cfg(all(test, target_os = "linux"))]
 
 use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 const CONFIG: &str = "
 static_resources:
