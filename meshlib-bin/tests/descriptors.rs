@@ -1,5 +1,6 @@
 //! The binary without descriptors to spare: who is connected is served, who comes is sent away, and nothing spins.
-#![cfg(all(test, target_os = "linux"))]
+#![cfg(test)]
+#![cfg(target_os = "linux")]
 
 use std::{
     io::{ErrorKind, Read, Write},
