@@ -79,6 +79,7 @@ impl ListenerBlueprint {
             tls: self.tls.clone(),
             manager: HttpConnectionManager::new(&self.http, service, access_logs, resources)?,
             options: self.options.clone(),
+            random: resources.random().clone(),
         })
     }
 }
@@ -111,6 +112,7 @@ pub(crate) fn admin_stack(
         tls: None,
         manager: HttpConnectionManager::new(&http, service, access_logs, resources)?,
         options: Arc::new(http.server.clone()),
+        random: resources.random().clone(),
     })
 }
 
