@@ -34,8 +34,8 @@ impl Clusters {
     }
 
     /// A data path to each, for one worker.
-    pub(crate) fn services(&self, resources: &Resources) -> ClusterServices {
-        self.0.iter().map(|cluster| (cluster.name().into(), cluster.service(resources))).collect()
+    pub(crate) fn services(&self) -> ClusterServices {
+        self.0.iter().map(|cluster| (cluster.name().into(), cluster.service())).collect()
     }
 
     /// What the admin interface shows.

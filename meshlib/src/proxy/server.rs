@@ -194,7 +194,7 @@ impl Starting {
 
     /// Each listener with the stack of each worker. A worker's listeners share its pools.
     fn stacks(&mut self, workers: &[Worker], resources: &Resources) -> Result<Ready, Error> {
-        let paths: Vec<_> = workers.iter().map(|worker| (worker.clone(), self.clusters.services(resources))).collect();
+        let paths: Vec<_> = workers.iter().map(|worker| (worker.clone(), self.clusters.services())).collect();
         let mut ready = Vec::with_capacity(self.bound.len());
         for (blueprint, listener) in self.bound.drain(..) {
             let stacks =
