@@ -38,11 +38,8 @@ async fn main() -> Result<(), StartError> {
     pods.kill("pod-2").await;
     calls(&mut client, 30).await.print(&mut output)?;
     output.heading("pod-4 is added")?;
-    let (new, mut summary) = (pods.add().await?, Summary::new());
-    while summary.answers_of(&new) == 0 && summary.failures() == 0 {
-        call(&mut client, &mut summary).await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let new = pods.add().await?;
+    while calls(&mut client, 4).await.answers_of(&new) == 0 {}
     calls(&mut client, 30).await.print(&mut output)?;
     output.heading("All are killed")?;
     pods.kill_all().await;
@@ -64,19 +61,13 @@ fn failed(status: &tonic::Status) -> Option<SocketAddr> {
     Error::find_in(status)?.info()?.upstream_host()
 }
 
-async fn call(client: &mut EchoClient<Channel>, summary: &mut Summary) {
-    match client.echo(EchoRequest { content: "hello".into() }).await {
-        Ok(answer) => {
-            summary.answered(answer.metadata().get("hostname").and_then(|pod| pod.to_str().ok()).unwrap_or("?"))
-        }
-        Err(status) => summary.failed(status.message()),
-    }
-}
-
 async fn calls(client: &mut EchoClient<Channel>, count: u32) -> Summary {
     let mut summary = Summary::new();
     for _ in 0..count {
-        call(client, &mut summary).await;
+        match client.echo(EchoRequest { content: "hello".into() }).await.map(|answer| answer.metadata().clone()) {
+            Ok(headers) => summary.answered(headers.get("hostname").and_then(|pod| pod.to_str().ok()).unwrap_or("?")),
+            Err(status) => summary.failed(status.message()),
+        }
     }
     summary
 }
