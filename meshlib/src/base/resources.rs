@@ -18,7 +18,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::Path,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -26,6 +26,7 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use super::random::{Random, Rng};
 use super::{drain::Drain, stats::Stats};
 
 /// A boxed future, as every seam returns.
@@ -172,33 +173,6 @@ pub trait LogSink: Send + Sync {
 pub trait LogSinks: Send + Sync {
     /// The sink of `path`; one path has one sink, however often it is opened.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogSink>>;
-}
-
-/// Randomness from one seed. Cloning shares the sequence.
-#[derive(Clone, Debug)]
-pub struct Random(Arc<Mutex<fastrand::Rng>>);
-
-impl Random {
-    /// Seeded by the operating system.
-    pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(fastrand::Rng::new())))
-    }
-
-    /// The same sequence for the same seed.
-    pub fn seeded(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
-    }
-
-    /// A generator of one's own, so that drawing needs no lock.
-    pub fn fork(&self) -> fastrand::Rng {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fork()
-    }
-}
-
-impl Default for Random {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 /// How connections are spread over threads.

@@ -16,6 +16,7 @@
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -88,7 +89,7 @@ impl HostSetCell {
     }
 
     /// The current set.
-    pub fn load(&self) -> arc_swap::Guard<Arc<HostSet>> {
+    pub fn load(&self) -> impl Deref<Target = Arc<HostSet>> + use<> {
         self.0.current.load()
     }
 

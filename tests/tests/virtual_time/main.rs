@@ -16,4 +16,5 @@ mod repeat;
 mod rollout;
 mod start;
 mod timeouts;
+mod tonic_client;
 mod world;
