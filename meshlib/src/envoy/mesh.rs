@@ -14,12 +14,18 @@ use std::{fmt, path::Path};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Loaded, diagnostic::ConfigErrors, extensions::Extensions, load_file_with, load_with};
+use super::{
+    Loaded,
+    diagnostic::ConfigErrors,
+    extensions::{ExtensionConfig, Extensions},
+    load_file_with, load_with,
+};
 use crate::{
     base::{BoxError, Error, Resources},
-    http::Body,
+    http::{Body, service::ArcService},
     proxy::{
         config::{LocalService, MeshConfig},
         mesh::Mesh,
@@ -108,8 +114,30 @@ impl MeshBuilder {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.extensions = self.extensions.cluster_of_process(name);
+        self.extensions = self.extensions.local_cluster(name);
         self.local_services.push(LocalService::new(name, service));
+        self
+    }
+
+    /// Makes a tower layer known as an HTTP filter of the file: the application's own, or one of tower-http.
+    /// See [`Extensions::http_filter`].
+    pub fn register_http_filter<C, L, B>(self, name: &str, make: impl Fn(C) -> L + Send + Sync + 'static) -> Self
+    where
+        C: ExtensionConfig,
+        L: Layer<ArcService> + Send + Sync + 'static,
+        L::Service: Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.extend(|extensions| extensions.http_filter(name, make))
+    }
+
+    fn extend(mut self, more: impl FnOnce(Extensions) -> Extensions) -> Self {
+        self.extensions = more(self.extensions);
         self
     }
 

@@ -19,17 +19,17 @@
 //! assert_eq!(&*config.listeners[0].name, "0.0.0.0:8080");
 //! ```
 
+mod http_filter;
 mod local_service;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-pub use self::local_service::LocalService;
-pub use crate::net::tls::config::{CertificateConfig, DataSource, DownstreamTlsConfig};
-use crate::{
-    cluster::config::ClusterConfig,
-    http::{header_match::HeaderMatch, options::ServerOptions},
-    route::config::RouteTableConfig,
+pub use self::{
+    http_filter::{CustomHttpFilter, HealthCheckFilterConfig, HttpFilterConfig},
+    local_service::LocalService,
 };
+pub use crate::net::tls::config::{CertificateConfig, DataSource, DownstreamTlsConfig};
+use crate::{cluster::config::ClusterConfig, http::options::ServerOptions, route::config::RouteTableConfig};
 
 /// Everything one process serves (Envoy's `Bootstrap`).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -284,34 +284,5 @@ impl HttpConnectionManagerConfig {
     pub fn server(mut self, options: ServerOptions) -> Self {
         self.server = options;
         self
-    }
-}
-
-/// A filter of the chain before the router.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum HttpFilterConfig {
-    /// Answers health checks of this process (`envoy.filters.http.health_check`).
-    HealthCheck(HealthCheckFilterConfig),
-}
-
-impl From<HealthCheckFilterConfig> for HttpFilterConfig {
-    fn from(filter: HealthCheckFilterConfig) -> Self {
-        Self::HealthCheck(filter)
-    }
-}
-
-/// The health-check filter (Envoy's `HealthCheck` filter), not in pass-through mode.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct HealthCheckFilterConfig {
-    /// A request is a health check if all of these hold.
-    pub headers: Vec<HeaderMatch>,
-}
-
-impl HealthCheckFilterConfig {
-    /// Requests for which all of these hold.
-    pub fn new(headers: Vec<HeaderMatch>) -> Self {
-        Self { headers }
     }
 }

@@ -11,6 +11,7 @@ mod health;
 mod isolation;
 mod logs;
 mod node;
+mod own_filters;
 mod published;
 mod repeat;
 mod rollout;
