@@ -87,7 +87,10 @@ fn config(hosts: &[SocketAddr]) -> MeshConfig {
     let endpoints = hosts.iter().map(|host| StaticEndpoint { address: *host, weight: 1 }).collect();
     let mut cluster = ClusterConfig::new("echo", DiscoveryConfig::Static(endpoints));
     cluster.protocol = UpstreamProtocol::Http2(Http2Options::upstream());
-    cluster.health_checks = vec![HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)];
+    cluster.health_checks = vec![
+        HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)
+            .no_traffic_interval(Duration::from_secs(60)),
+    ];
     let address = "10.0.0.9:443".parse().expect("an address");
     let mut config = MeshConfig::default();
     config.listeners = vec![ListenerConfig::new(address, FilterChainConfig::plain(http))];

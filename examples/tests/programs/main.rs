@@ -6,3 +6,4 @@ mod five_pieces;
 mod mesh;
 mod proxies;
 mod support;
+mod tonic_server;

@@ -16,7 +16,10 @@ use std::{borrow::Cow, fmt};
 
 use http::StatusCode;
 
-use super::{flags::ResponseFlags, info::RequestInfo};
+use super::{
+    flags::ResponseFlags,
+    info::{Record, RequestInfo},
+};
 
 /// Any error, as tower has it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -255,7 +258,8 @@ impl Error {
         self.0.kind.facts().text
     }
 
-    /// The record of the request that failed, where there was one.
+    /// The record of the request that failed, where there was one: [`RequestInfo::upstream_host`] is the host that
+    /// failed last.
     pub fn info(&self) -> Option<&RequestInfo> {
         self.0.info.as_ref()
     }
@@ -282,8 +286,22 @@ impl fmt::Display for Error {
             write!(f, ": {error}")?;
             source = error.source();
         }
-        Ok(())
+        self.info().map_or(Ok(()), |info| info.read(|record| write_attempts(f, record)))
     }
+}
+
+/// Which hosts were tried, and what became of it.
+fn write_attempts(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    for (index, attempt) in record.attempts.iter().enumerate() {
+        let separator = if index == 0 { "; tried " } else { ", " };
+        write!(f, "{separator}{}", attempt.host)?;
+        match (attempt.error, attempt.status) {
+            (Some(error), _) => write!(f, " ({error:?})")?,
+            (None, Some(status)) => write!(f, " ({})", status.as_u16())?,
+            (None, None) => {}
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Error {

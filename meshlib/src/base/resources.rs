@@ -55,6 +55,10 @@ pub trait Acceptor: Send {
 
     /// The next connection.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>>;
+
+    /// Closes the connections that wait, unserved, and says how many: called when accepting fails for want of a
+    /// descriptor.
+    fn shed(&mut self, cx: &mut Context<'_>) -> usize;
 }
 
 /// A connection that was accepted but belongs to no runtime yet.

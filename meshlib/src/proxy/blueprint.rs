@@ -73,6 +73,7 @@ impl ListenerBlueprint {
             tls: self.tls.clone(),
             manager: self.http.manager(innermost, resources)?,
             options: self.options.clone(),
+            random: resources.random().clone(),
         })
     }
 }
@@ -145,6 +146,7 @@ pub(crate) fn admin_stack(
         tls: None,
         manager: HttpConnectionManager::new(&http, service, access_logs, resources)?,
         options: Arc::new(http.server.clone()),
+        random: resources.random().clone(),
     })
 }
 

@@ -63,9 +63,9 @@ impl Clusters {
     }
 
     /// A way to each, for one worker.
-    pub(crate) fn services(&self, resources: &Resources) -> ClusterServices {
+    pub(crate) fn services(&self) -> ClusterServices {
         let started = self.started.iter();
-        let started = started.map(|cluster| (cluster.name().into(), Upstream::Cluster(cluster.service(resources))));
+        let started = started.map(|cluster| (cluster.name().into(), Upstream::Cluster(cluster.service())));
         let local = self.local.iter();
         let local = local.map(|local| (local.name().clone(), Upstream::Local(local.service().clone())));
         started.chain(local).collect()

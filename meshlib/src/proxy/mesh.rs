@@ -115,11 +115,11 @@ impl Mesh {
             return Err(Error::new(ErrorKind::Configuration).with_detail(detail));
         }
         let clusters = Clusters::start(&config, &resources)?;
-        let own = clusters.services(&resources);
+        let own = clusters.services();
         let workers = match Worker::of(resources.workers()) {
             // The application's own calls and its listeners are on one runtime, and so share connections.
             None => vec![(Worker::ambient(), own.clone())],
-            Some(workers) => workers.into_iter().map(|worker| (worker, clusters.services(&resources))).collect(),
+            Some(workers) => workers.into_iter().map(|worker| (worker, clusters.services())).collect(),
         };
         let limit = ConnectionLimit::of_system(resources.files().as_ref());
         Ok(Self { running: Mutex::default(), config: Arc::new(config), resources, clusters, own, workers, limit })

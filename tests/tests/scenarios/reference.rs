@@ -52,7 +52,10 @@ fn mesh(address: &str, chain: FilterChainConfig, discovery: DiscoveryConfig) -> 
     let mut cluster = ClusterConfig::new("echo-grpc", discovery);
     cluster.connect_timeout = Duration::from_millis(500);
     cluster.protocol = UpstreamProtocol::Http2(Http2Options::upstream());
-    cluster.health_checks = vec![HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)];
+    cluster.health_checks = vec![
+        HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)
+            .no_traffic_interval(Duration::from_secs(60)),
+    ];
     // As in Envoy, and other than by the builder.
     cluster.connect_failover = false;
     let mut admin = AdminConfig::new(SocketAddr::from(([127, 0, 0, 1], 8090)));

@@ -73,7 +73,7 @@ async fn a_cluster_and_a_listener_without_its_socket() {
     assert!(world.dial().await.is_err(), "nothing is bound");
 
     // At once: the first calls wait for the first resolution and the first checks.
-    let cluster = mesh.cluster("echo-grpc").unwrap().service(&kit.resources);
+    let cluster = mesh.cluster("echo-grpc").unwrap().service();
     let service: MeshService = mesh.service().unwrap();
     let mut answers = Vec::new();
     for _ in 0..2 {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    connection_options::{CommonHttp, Http1Defaults},
+    connection_options::{Http1Defaults, UpstreamHttp},
     extension,
     protocol_options::{Http2, Upstream, extension_options},
 };
@@ -31,7 +31,7 @@ pub(super) fn protocol(reader: &mut Reader<'_>) -> Read<Protocol> {
         reader.deprecated(name, INSTEAD);
     }
     let null_http2 = reader.null("http2_protocol_options");
-    let common = reader.optional::<CommonHttp>("common_http_protocol_options");
+    let common = reader.optional::<UpstreamHttp>("common_http_protocol_options");
     let http1 = reader.optional::<Http1Defaults>("http_protocol_options");
     let http2 = reader.get("http2_protocol_options").map(|value| Http2::over(Http2Options::upstream(), value));
     let extension = reader.get("typed_extension_protocol_options").map(extension_options).transpose();

@@ -19,6 +19,9 @@ pub(in crate::envoy) struct HealthCheck {
     pub(in crate::envoy) grpc: Option<Span>,
 }
 
+/// Envoy's, whatever the interval is.
+const NO_TRAFFIC_INTERVAL: Duration = Duration::from_secs(60);
+
 const OTHER_CHECKS: [&str; 3] = ["http_health_check", "tcp_health_check", "custom_health_check"];
 
 impl FromConfig for HealthCheck {
@@ -54,7 +57,7 @@ impl FromConfig for HealthCheck {
         }
         let mut config = HealthCheckConfig::grpc(timeout?, interval?, unhealthy?.get(), healthy?.get());
         config.check = kind?.unwrap_or(config.check);
-        config.no_traffic_interval = no_traffic?.unwrap_or(config.no_traffic_interval);
+        config.no_traffic_interval = no_traffic?.unwrap_or(NO_TRAFFIC_INTERVAL);
         config.reuse_connection = reuse?;
         Ok(Self { config, named: !name?.is_empty(), span: reader.span(), grpc })
     }

@@ -144,7 +144,12 @@ fn connection_managers() {
           stream_idle_timeout: 0s
           request_headers_timeout: 3s
           max_request_headers_kb: 96
-          common_http_protocol_options: {idle_timeout: 4s, max_headers_count: 50}
+          drain_timeout: 2s
+          common_http_protocol_options:
+            idle_timeout: 4s
+            max_headers_count: 50
+            max_connection_duration: 600s
+            max_connection_duration_jitter: {value: 15}
           http2_protocol_options: {initial_connection_window_size: 1048576}
 ",
     );
@@ -160,6 +165,10 @@ fn connection_managers() {
         max_request_headers_bytes: 96 << 10,
         idle_timeout: Duration::from_secs(4),
         max_request_headers_count: 50,
+        max_connection_duration: Duration::from_secs(600),
+        max_connection_duration_jitter: 15.0,
+        drain_timeout: Duration::from_secs(2),
+        ..ServerOptions::default()
     };
     assert_eq!(http.server, server);
 }

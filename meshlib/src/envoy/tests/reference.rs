@@ -31,7 +31,10 @@ fn cluster(discovery: DiscoveryConfig) -> ClusterConfig {
     let mut cluster = ClusterConfig::new("echo-grpc", discovery).connect_failover(false);
     cluster.connect_timeout = Duration::from_millis(500);
     cluster.protocol = UpstreamProtocol::Http2(Http2Options::upstream());
-    cluster.health_checks = vec![HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)];
+    cluster.health_checks = vec![
+        HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)
+            .no_traffic_interval(Duration::from_secs(60)),
+    ];
     cluster
 }
 

@@ -112,6 +112,10 @@ impl Acceptor for WatchedAcceptor {
             Accepted { peer, local, socket }
         })
     }
+
+    fn shed(&mut self, cx: &mut Context<'_>) -> usize {
+        self.acceptor.shed(cx)
+    }
 }
 
 struct WatchedSocket {
