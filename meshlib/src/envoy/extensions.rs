@@ -57,7 +57,7 @@
 
 mod registry;
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -70,9 +70,15 @@ use super::{
     reader::{FromConfig, Read, Reader},
 };
 use crate::{
-    base::BoxError,
+    base::{BoxError, FinishObserver, Resources},
+    cluster::{
+        balance::{LbPolicy, LoadBalancer},
+        health::CustomCheck,
+        host::Host,
+    },
+    discovery::{CustomDiscovery, Discover},
     http::{Body, service::ArcService},
-    proxy::config::{CustomHttpFilter, HttpFilterConfig},
+    proxy::config::{AccessLoggerConfig, CustomAccessLog, CustomHttpFilter, HttpFilterConfig},
 };
 
 /// The configuration of an extension: read from a file, compared, and shown. Every such type is one.
@@ -95,6 +101,10 @@ pub struct Extensions {
     /// Clusters that are services of this process: a route may lead to them though the file has none of that name.
     clusters: BTreeSet<String>,
     pub(super) http_filters: Registry<HttpFilterConfig>,
+    pub(super) load_balancers: Registry<LbPolicy>,
+    pub(super) discoveries: Registry<CustomDiscovery>,
+    pub(super) health_checks: Registry<CustomCheck>,
+    pub(super) access_logs: Registry<AccessLoggerConfig>,
 }
 
 impl Extensions {
@@ -131,6 +141,63 @@ impl Extensions {
         self
     }
 
+    /// A load balancer, made by `make` when the file is read, is the policy `name` of `load_balancing_policy`.
+    #[must_use]
+    pub fn load_balancer<C, L>(mut self, name: &str, make: impl Fn(C) -> L + Send + Sync + 'static) -> Self
+    where
+        C: ExtensionConfig,
+        L: LoadBalancer + 'static,
+    {
+        self.load_balancers
+            .register(name, move |_, config: C| LbPolicy::new(make(config.clone())).configured_by(config));
+        self
+    }
+
+    /// A discovery, made by `make` when its cluster starts, is the `cluster_type` `name`. Such a cluster has no
+    /// endpoints in the file. [`Streamed`](crate::discovery::Streamed) and [`Watched`](crate::discovery::Watched) make
+    /// a discovery of a stream or a channel of endpoint sets.
+    #[must_use]
+    pub fn discovery<C, D>(mut self, name: &str, make: impl Fn(&C, &Resources) -> D + Send + Sync + 'static) -> Self
+    where
+        C: ExtensionConfig,
+        D: Discover + 'static,
+    {
+        let make = Arc::new(make);
+        self.discoveries.register(name, move |name, config: C| {
+            let (make, of) = (make.clone(), config.clone());
+            CustomDiscovery::new(name, move |resources| make(&of, resources)).configured_by(config)
+        });
+        self
+    }
+
+    /// What `make` gives is the `custom_health_check` `name`: a function from a host to whether it is well, called at
+    /// the interval of the check. See [`CustomCheck`].
+    #[must_use]
+    pub fn health_check<C, A, F, E>(mut self, name: &str, make: impl Fn(C) -> A + Send + Sync + 'static) -> Self
+    where
+        C: ExtensionConfig,
+        A: Fn(Arc<Host>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.health_checks
+            .register(name, move |name, config: C| CustomCheck::new(name, make(config.clone())).configured_by(config));
+        self
+    }
+
+    /// An observer, made by `make` when the file is read, is the access log `name`. See [`CustomAccessLog`].
+    #[must_use]
+    pub fn access_log<C, O>(mut self, name: &str, make: impl Fn(C) -> O + Send + Sync + 'static) -> Self
+    where
+        C: ExtensionConfig,
+        O: FinishObserver + 'static,
+    {
+        self.access_logs.register(name, move |name, config: C| {
+            CustomAccessLog::new(name, make(config.clone())).configured_by(config).into()
+        });
+        self
+    }
+
     pub(crate) fn is_cluster(&self, name: &str) -> bool {
         self.clusters.contains(name)
     }
@@ -139,6 +206,10 @@ impl Extensions {
     pub(super) fn names(&self, category: Category) -> Vec<&str> {
         match category {
             Category::HttpFilter => self.http_filters.names().collect(),
+            Category::LoadBalancing => self.load_balancers.names().collect(),
+            Category::Cluster => self.discoveries.names().collect(),
+            Category::HealthCheck => self.health_checks.names().collect(),
+            Category::AccessLog => self.access_logs.names().collect(),
             _ => Vec::new(),
         }
     }

@@ -12,6 +12,7 @@ mod isolation;
 mod logs;
 mod node;
 mod own_filters;
+mod own_parts;
 mod published;
 mod repeat;
 mod rollout;
