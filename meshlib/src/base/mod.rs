@@ -8,6 +8,7 @@ pub mod drain;
 pub mod error;
 pub mod flags;
 pub mod info;
+mod random;
 pub mod resources;
 pub mod stats;
 pub mod time;

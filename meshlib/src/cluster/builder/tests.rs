@@ -217,7 +217,7 @@ impl LoadBalancer for Last {
         "LAST"
     }
 
-    fn picker(&self, _: fastrand::Rng) -> Box<dyn Picker> {
+    fn picker(&self, _: crate::base::resources::Rng) -> Box<dyn Picker> {
         Box::new(Last)
     }
 }
