@@ -77,6 +77,12 @@ impl ArcService {
         Self(Arc::new(service))
     }
 
+    /// Whether both are clones of one.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Answers one request.
     pub fn call(&self, request: Request<Body>) -> ResponseFuture {
         self.0.call(request)

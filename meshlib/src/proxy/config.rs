@@ -19,8 +19,11 @@
 //! assert_eq!(&*config.listeners[0].name, "0.0.0.0:8080");
 //! ```
 
+mod local_service;
+
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
+pub use self::local_service::LocalService;
 pub use crate::net::tls::config::{CertificateConfig, DataSource, DownstreamTlsConfig};
 use crate::{
     cluster::config::ClusterConfig,
@@ -36,6 +39,8 @@ pub struct MeshConfig {
     pub listeners: Vec<ListenerConfig>,
     /// Where they go.
     pub clusters: Vec<ClusterConfig>,
+    /// Clusters that are services of this process. Each takes the place of the cluster of its name, if there is one.
+    pub local_services: Vec<LocalService>,
     /// The admin interface; none unless configured.
     pub admin: Option<AdminConfig>,
     /// What this process calls itself.
@@ -54,6 +59,13 @@ impl MeshConfig {
     #[must_use]
     pub fn cluster(mut self, cluster: ClusterConfig) -> Self {
         self.clusters.push(cluster);
+        self
+    }
+
+    /// With one more cluster that is a service of this process.
+    #[must_use]
+    pub fn local_service(mut self, service: LocalService) -> Self {
+        self.local_services.push(service);
         self
     }
 

@@ -5,6 +5,7 @@ mod app;
 mod client;
 mod discovery;
 mod drain;
+mod embedded;
 mod ending;
 mod health;
 mod isolation;

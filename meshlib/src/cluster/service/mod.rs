@@ -15,7 +15,7 @@
 //! It is the transport of a generated client: `EchoClient::new(cluster.service())`. tonic makes a `Status` of an error,
 //! whose code is unknown to it; this makes it what gRPC expects, and keeps the error as the source:
 //!
-//! ```ignore
+//! ```text
 //! let channel = ServiceBuilder::new()
 //!     .map_err(|error: meshlib::base::Error| {
 //!         let code = meshlib::http::grpc::Code::of(&error);

@@ -41,7 +41,7 @@ fn cluster(discovery: DiscoveryConfig) -> ClusterConfig {
 fn mesh(listener: ListenerConfig, cluster: ClusterConfig) -> MeshConfig {
     let mut admin = AdminConfig::new("127.0.0.1:8090".parse().unwrap());
     admin.access_logs = vec![AccessLogConfig::file("/dev/stdout")];
-    MeshConfig { listeners: vec![listener], clusters: vec![cluster], admin: Some(admin), node: NodeConfig::default() }
+    MeshConfig::default().listener(listener).cluster(cluster).admin(admin)
 }
 
 fn edge() -> MeshConfig {
