@@ -37,6 +37,7 @@ pub enum Side {
 
 /// Whether the request may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Retry {
     /// The upstream certainly did not process it: never written, refused, or above a GOAWAY's last stream.
     NotProcessed,

@@ -63,6 +63,7 @@ pub trait Acceptor: Send {
 }
 
 /// A connection that was accepted but belongs to no runtime yet.
+#[non_exhaustive]
 pub struct Accepted {
     /// The client's address.
     pub peer: SocketAddr,
@@ -70,6 +71,13 @@ pub struct Accepted {
     pub local: SocketAddr,
     /// The socket; the worker that serves it adopts it.
     pub socket: Box<dyn DetachedSocket>,
+}
+
+impl Accepted {
+    /// A connection from `peer` to `local`.
+    pub fn new(peer: SocketAddr, local: SocketAddr, socket: Box<dyn DetachedSocket>) -> Self {
+        Self { peer, local, socket }
+    }
 }
 
 impl fmt::Debug for Accepted {
@@ -86,6 +94,7 @@ pub trait DetachedSocket: Send {
 
 /// One answer to one DNS question.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DnsAnswer {
     /// The name exists; it may have no address of this family.
     Addresses {
@@ -177,6 +186,7 @@ pub trait LogSinks: Send + Sync {
 
 /// How connections are spread over threads.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum Workers {
     /// Everything runs on the runtime that the server was started on.
     #[default]

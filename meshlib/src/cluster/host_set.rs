@@ -66,6 +66,23 @@ impl HostSet {
     }
 }
 
+/// A set that was current when it was taken: cheaper than an `Arc` of it, and not to be kept.
+pub struct HostSetGuard(arc_swap::Guard<Arc<HostSet>>);
+
+impl fmt::Debug for HostSetGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl Deref for HostSetGuard {
+    type Target = HostSet;
+
+    fn deref(&self) -> &HostSet {
+        &self.0
+    }
+}
+
 /// Told of every set that is published: a data path that keeps something for each host.
 pub trait HostSetObserver: Send + Sync {
     /// `hosts` is the set from now on. Called by the one publisher, one set after the other.

@@ -40,6 +40,7 @@ use crate::base::{Drain, Resources, Stats, resources::Random};
 
 /// [`Resources`] in memory, and the handles to script them.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Testkit {
     /// What a mesh under test is built with.
     pub resources: Resources,

@@ -12,7 +12,7 @@ use meshlib::{
     base::{
         FinishObserver, RequestInfo,
         info::Record,
-        resources::{BoxIo, Network},
+        resources::{BoxIo, Network, Rng},
     },
     cluster::{
         balance::{LoadBalancer, PickContext, Picker},
@@ -67,7 +67,7 @@ impl LoadBalancer for Shards {
         "ACME_SHARDS"
     }
 
-    fn picker(&self, _: fastrand::Rng) -> Box<dyn Picker> {
+    fn picker(&self, _: Rng) -> Box<dyn Picker> {
         Box::new(self.clone())
     }
 }
