@@ -141,6 +141,7 @@ impl Server {
     /// Waits until a drain is over, or `/quitquitquit` was asked for.
     pub async fn finished(&self) {
         tokio::select! {
+            biased;
             () = self.resources.drain().finished() => {}
             () = self.quit.notified() => {}
         }

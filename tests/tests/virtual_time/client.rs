@@ -235,5 +235,5 @@ pub(crate) fn head_of_get(path: &str) -> Vec<u8> {
 /// TLS over `io`, as a client that trusts just this certificate.
 pub(crate) async fn tls(io: BoxIo, certificate: &CertificateDer<'static>, alpn: &[&str]) -> io::Result<BoxIo> {
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    testkit::client::tls(io, "edge.test", &[certificate.clone()], alpn, &provider).await.map(|(io, _)| io)
+    testkit::client::tls(io, "edge.test", std::slice::from_ref(certificate), alpn, &provider).await.map(|(io, _)| io)
 }
