@@ -148,6 +148,11 @@ impl World {
         (kit.resources.stats().clone(), kit.logs)
     }
 
+    /// What a mesh runs on that an application embeds in the place of the edge.
+    pub(crate) fn edge_kit(&self) -> Testkit {
+        self.kit.at(EDGE)
+    }
+
     /// The files of the edge.
     pub(crate) fn edge_files(&self) -> &meshlib::testkit::MemoryFiles {
         &self.sim.node("edge").kit().files
