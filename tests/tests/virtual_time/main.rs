@@ -11,6 +11,8 @@ mod health;
 mod isolation;
 mod logs;
 mod node;
+mod own_filters;
+mod own_parts;
 mod published;
 mod repeat;
 mod rollout;
