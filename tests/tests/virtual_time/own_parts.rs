@@ -67,7 +67,7 @@ impl LoadBalancer for Shards {
         "ACME_SHARDS"
     }
 
-    fn picker(&self, _: fastrand::Rng) -> Box<dyn Picker> {
+    fn picker(&self, _: meshlib::base::resources::Rng) -> Box<dyn Picker> {
         Box::new(self.clone())
     }
 }
