@@ -51,7 +51,8 @@
 //!
 //! # The assemblies
 //! [`Cluster`] is discovery, prober and balancer with pools of connections, limits and stats; its [data path] is a
-//! tower service that takes the place of a tonic `Channel`. [`Server`] is a whole proxy: listeners, connection
+//! tower service that takes the place of a tonic `Channel`, and its [builder] takes discoveries, load balancers and health
+//! checks of your own too. [`Server`] is a whole proxy: listeners, connection
 //! managers, clusters, the admin interface. Both are told what to be by plain values
 //! ([`ClusterConfig`](cluster::config::ClusterConfig), [`MeshConfig`]), written in code or read from [an Envoy file].
 //! They reach the world outside only through one [`Resources`](base::Resources).
@@ -86,9 +87,15 @@
 //! process. Time is [`tokio::time`], so a paused clock drives all of it.
 //!
 // Where a feature is missing, what it adds is not there to be linked to.
-#![cfg_attr(feature = "proxy", doc = "[`Cluster`]: cluster::Cluster\n[data path]: cluster::Cluster::service")]
+#![cfg_attr(
+    feature = "proxy",
+    doc = "[`Cluster`]: cluster::Cluster\n[data path]: cluster::Cluster::service\n[builder]: cluster::builder"
+)]
 #![cfg_attr(feature = "proxy", doc = "[`Server`]: proxy::server::Server\n[`MeshConfig`]: proxy::config::MeshConfig")]
-#![cfg_attr(not(feature = "proxy"), doc = "[`Cluster`]: #features\n[data path]: #features\n[`Server`]: #features")]
+#![cfg_attr(
+    not(feature = "proxy"),
+    doc = "[`Cluster`]: #features\n[data path]: #features\n[builder]: #features\n[`Server`]: #features"
+)]
 #![cfg_attr(not(feature = "proxy"), doc = "[`MeshConfig`]: #features\n[`net`]: #features\n[`proxy`]: #features")]
 #![cfg_attr(feature = "tls", doc = "[`TlsAcceptor`]: net::tls::TlsAcceptor")]
 #![cfg_attr(not(feature = "tls"), doc = "[`TlsAcceptor`]: #features")]

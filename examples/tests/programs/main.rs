@@ -1,5 +1,10 @@
 //! Every example, run as a process: what it prints, how it ends, what it says to wrong arguments.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic, as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may panic, as tests do"
+)]
 
 mod echo;
 mod embedded;

@@ -1,6 +1,7 @@
 //! What is sent, which answers pass, and when: over scripted services and a paused clock.
 
 mod connections;
+mod custom;
 
 use std::{
     future::pending,
