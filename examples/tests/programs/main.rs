@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic, as tests do")]
 
 mod echo;
+mod embedded;
 mod five_pieces;
 mod mesh;
 mod proxies;

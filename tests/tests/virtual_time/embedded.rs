@@ -108,6 +108,9 @@ async fn a_cluster_and_a_listener_without_its_socket() {
     assert!([1, 2].map(sidecar_address).contains(&host), "{host}");
     drop(there);
 
+    let origin = Request::get("/nowhere").body(Full::<Bytes>::default()).unwrap();
+    assert_eq!(service.clone().oneshot(origin).await.unwrap().status(), 404, "a host is not asked for");
+
     // Names that are not there.
     let error = mesh.cluster("ecoh").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoCluster);
