@@ -84,7 +84,7 @@ fn config(hosts: &[SocketAddr]) -> MeshConfig {
     http.access_logs = vec![AccessLogConfig::file("/log").into()];
     let probe = HeaderMatch::exact(":path".parse().expect("a name"), "/healthz");
     http.http_filters = vec![HttpFilterConfig::HealthCheck(HealthCheckFilterConfig::new(vec![probe]))];
-    let endpoints = hosts.iter().map(|host| StaticEndpoint { address: *host, weight: 1 }).collect();
+    let endpoints = hosts.iter().map(|host| StaticEndpoint::new(*host)).collect();
     let mut cluster = ClusterConfig::new("echo", DiscoveryConfig::Static(endpoints));
     cluster.protocol = UpstreamProtocol::Http2(Http2Options::upstream());
     cluster.health_checks = vec![

@@ -41,14 +41,13 @@ pub(crate) fn apply(cli: &Cli, mut config: MeshConfig) -> (MeshConfig, CommandLi
     if let Some(id) = &cli.service_node {
         config.node.id.clone_from(id);
     }
-    let options = CommandLineOptions {
-        concurrency: cli.concurrency(),
-        config_path: cli.config_yaml.as_ref().map_or_else(|| cli.config_name(), |_| String::new()),
-        log_level: cli.log_level.to_string(),
-        service_cluster: cli.service_cluster.clone().unwrap_or_default(),
-        service_node: cli.service_node.clone().unwrap_or_default(),
-        drain_time: cli.drain_time(),
-    };
+    let mut options = CommandLineOptions::default();
+    options.concurrency = cli.concurrency();
+    options.config_path = cli.config_yaml.as_ref().map_or_else(|| cli.config_name(), |_| String::new());
+    options.log_level = cli.log_level.to_string();
+    options.service_cluster = cli.service_cluster.clone().unwrap_or_default();
+    options.service_node = cli.service_node.clone().unwrap_or_default();
+    options.drain_time = cli.drain_time();
     (config, options)
 }
 

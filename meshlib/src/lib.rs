@@ -70,7 +70,7 @@
 //! | 5 | [`route`] | virtual hosts and routes |
 //! | 6 | [`proxy`] | the assembly |
 //! | 7 | [`envoy`] | Envoy's files, v2 and v3 |
-//! | 7 | [`testkit`] | a network, a clock and name servers in memory |
+//! | 8 | [`testkit`] | a network, a clock and name servers in memory; whole meshes from their files (`Sim`) |
 //!
 //! # Features
 //! | feature | adds |
@@ -80,7 +80,7 @@
 //! | `tls` | TLS by rustls with aws-lc-rs (needs a C compiler); with it `proxy` |
 //! | `dns` | DNS by hickory, and `Resources::default()`; with it `proxy` |
 //! | `envoy` (default) | Envoy's files; with it `proxy`, `tls` and `dns` |
-//! | `testkit` | a mesh in memory under a paused clock, for tests; with it `proxy` |
+//! | `testkit` | a mesh in memory under a paused clock, for tests; with it `proxy`; `Sim` with `envoy` too |
 //!
 //! meshlib needs a tokio runtime wherever it waits, and brings none. It holds no global state: two meshes fit into one
 //! process. Time is [`tokio::time`], so a paused clock drives all of it.

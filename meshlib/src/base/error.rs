@@ -37,6 +37,7 @@ pub enum Side {
 
 /// Whether the request may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Retry {
     /// The upstream certainly did not process it: never written, refused, or above a GOAWAY's last stream.
     NotProcessed,
@@ -262,6 +263,24 @@ impl Error {
     /// failed last.
     pub fn info(&self) -> Option<&RequestInfo> {
         self.0.info.as_ref()
+    }
+
+    /// The first error of this kind in a chain of sources: of what a client library made of it, a tonic `Status` for
+    /// example.
+    ///
+    /// ```
+    /// use meshlib::base::{Error, ErrorKind};
+    ///
+    /// let wrapped = std::io::Error::other(Error::new(ErrorKind::Overflow));
+    /// assert_eq!(Error::find_in(&wrapped).map(Error::kind), Some(ErrorKind::Overflow));
+    /// ```
+    pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        // An `io::Error` has what it was made of inside, and names that one's source as its own.
+        let inside = |error: &'a (dyn std::error::Error + 'static)| {
+            let io = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            error.downcast_ref::<Self>().or_else(|| io?.downcast_ref::<Self>())
+        };
+        std::iter::successors(Some(error), |error| error.source()).find_map(inside)
     }
 
     /// Turns any error into this one: an [`Error`] inside a box comes out as it was.

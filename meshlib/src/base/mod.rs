@@ -9,6 +9,7 @@ pub mod error;
 pub mod flags;
 pub mod identity;
 pub mod info;
+mod random;
 pub mod resources;
 pub mod stats;
 pub mod time;

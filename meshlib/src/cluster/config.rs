@@ -198,6 +198,7 @@ pub enum UpstreamProtocol {
 
 /// Limits of a cluster (`circuit_breakers.thresholds`, default priority).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CircuitBreakersConfig {
     /// Connections, all workers together.
     pub max_connections: u32,

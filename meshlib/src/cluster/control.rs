@@ -80,6 +80,7 @@ where
 }
 
 /// What a control task works with.
+#[non_exhaustive]
 pub struct ControlInputs {
     /// The cluster's name: in stats and logs, and the `:authority` of health checks that name none.
     pub name: Arc<str>,

@@ -42,6 +42,7 @@ pub use self::{
 
 /// An endpoint as it was discovered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Endpoint {
     /// Its address.
     pub address: SocketAddr,
@@ -60,6 +61,7 @@ impl Endpoint {
 
 /// What a discovery reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Update {
     /// The endpoints are these, all of them; none is an answer too.
     Endpoints(Vec<Endpoint>),

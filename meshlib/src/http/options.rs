@@ -112,6 +112,7 @@ impl Default for ServerOptions {
 
 /// Which codec serves a connection (`codec_type`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CodecType {
     /// By ALPN, otherwise by the connection's first bytes.
     #[default]

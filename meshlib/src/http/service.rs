@@ -41,6 +41,7 @@ pub trait HttpService: Send + Sync {
 
 /// A request that was not answered.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Failed {
     /// Why.
     pub error: Error,

@@ -1,6 +1,6 @@
 //! The reference deployment's own files, byte for byte, where `MESHLIB_REFERENCE` names their folder.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use meshlib::{
     base::{ErrorKind, Resources},
@@ -69,16 +69,15 @@ fn mesh(address: &str, chain: FilterChainConfig, discovery: DiscoveryConfig) -> 
 
 fn edge() -> MeshConfig {
     let file = |name: &str| DataSource::File(PathBuf::from("/etc/ssl/envoy").join(name));
-    let certificate = CertificateConfig { certificate_chain: file("tls.crt"), private_key: file("tls.key") };
+    let certificate = CertificateConfig::new(file("tls.crt"), file("tls.key"));
     let chain = FilterChainConfig::tls(DownstreamTlsConfig::new(vec![certificate]), http());
-    let host = Arc::from("echo-grpc.envoy.svc.cluster.local");
-    let dns = StrictDnsConfig::new(vec![DnsEndpoint { host, port: 8786, weight: 1 }]);
+    let dns = StrictDnsConfig::new(vec![DnsEndpoint::new("echo-grpc.envoy.svc.cluster.local", 8786)]);
     mesh("0.0.0.0:443", chain, DiscoveryConfig::StrictDns(dns))
 }
 
 fn sidecar() -> MeshConfig {
     let address = SocketAddr::from(([127, 0, 0, 1], 8081));
-    let endpoints = vec![StaticEndpoint { address, weight: 1 }];
+    let endpoints = vec![StaticEndpoint::new(address)];
     mesh("0.0.0.0:8786", FilterChainConfig::plain(http()), DiscoveryConfig::Static(endpoints))
 }
 

@@ -3,6 +3,7 @@
 //! [`RoundRobin`] is here; one of your own is a policy and its picker:
 //!
 //! ```
+//! use meshlib::base::resources::Rng;
 //! use meshlib::cluster::{
 //!     balance::{LbPolicy, LoadBalancer, PickContext, Picker},
 //!     config::{ClusterConfig, DiscoveryConfig},
@@ -18,7 +19,7 @@
 //!         "FIRST"
 //!     }
 //!
-//!     fn picker(&self, _: fastrand::Rng) -> Box<dyn Picker> {
+//!     fn picker(&self, _: Rng) -> Box<dyn Picker> {
 //!         Box::new(First)
 //!     }
 //! }
@@ -48,7 +49,7 @@ pub use self::{
 };
 
 use super::host_set::HostSet;
-use crate::base::Identity;
+use crate::base::{Identity, resources::Rng};
 
 /// A policy: makes one [`Picker`] for each data path, so that picking needs no lock shared by workers.
 pub trait LoadBalancer: Send + Sync + fmt::Debug {
@@ -56,7 +57,7 @@ pub trait LoadBalancer: Send + Sync + fmt::Debug {
     fn name(&self) -> &str;
 
     /// A picker that draws from `rng`.
-    fn picker(&self, rng: fastrand::Rng) -> Box<dyn Picker>;
+    fn picker(&self, rng: Rng) -> Box<dyn Picker>;
 }
 
 /// A load balancing policy as a configuration value: round robin by default.
@@ -84,7 +85,7 @@ impl LbPolicy {
     }
 
     /// A picker of this policy that draws from `rng`.
-    pub fn picker(&self, rng: fastrand::Rng) -> Box<dyn Picker> {
+    pub fn picker(&self, rng: Rng) -> Box<dyn Picker> {
         self.load_balancer.picker(rng)
     }
 

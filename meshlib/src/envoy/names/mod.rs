@@ -14,6 +14,7 @@
 
 /// Where an extension stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Category {
     /// In a filter chain.
     NetworkFilter,
@@ -109,6 +110,7 @@ pub enum Kind {
 
 /// An extension.
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Extension {
     /// Where it stands.
     pub category: Category,
