@@ -175,6 +175,38 @@ async fn a_listener_in_front_of_an_application() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_mesh_that_is_dropped_stops_everything_it_started() {
+    fn is_shared(_: &(impl Send + Sync + 'static)) {}
+    let world = World::new(1);
+    world.publish([]);
+    let kit = world.edge_kit();
+    let forever = service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>());
+    let start = || {
+        let mesh = mesh(&edge_file(CHECKED), &kit.resources);
+        mesh.serve_with("0.0.0.0:443", forever).unwrap();
+        mesh
+    };
+    let mesh = start();
+    is_shared(&mesh);
+    let mut raw = world.raw().await;
+    raw.get("/", "").await;
+    sleep(secs(1)).await;
+    let active = || kit.resources.stats().gauge_value("http.ingress_https.downstream_rq_active");
+    assert_eq!(active(), Some(1));
+    drop(mesh);
+    assert!(world.dial().await.is_err());
+    let again = start();
+    assert_eq!(raw.rest().await, "", "the open request was cut");
+    assert_eq!(active(), Some(0));
+    assert!(world.dial().await.is_ok(), "the port was free at once");
+    drop(again);
+    gone(&kit).await;
+    drop((world, kit, raw));
+    sleep(secs(1)).await;
+    assert_eq!(tasks(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cluster_that_is_a_service_needs_no_socket() {
     let kit = Testkit::seeded(1);
     let builder = || Mesh::builder().resources(kit.resources.clone()).local_service("echo-grpc", application("here"));
