@@ -57,6 +57,18 @@
 //! ([`ClusterConfig`](cluster::config::ClusterConfig), [`MeshConfig`]), written in code or read from [an Envoy file].
 //! They reach the world outside only through one [`Resources`](base::Resources).
 //!
+//! A [`Mesh`] is such a configuration inside an application, taken piece by piece:
+//!
+//! | method | gives |
+//! |---|---|
+//! | `Mesh::from_file("envoy.yaml")` | the mesh: its clusters start, nothing is bound |
+//! | `mesh.cluster("echo")` | a cluster of the file, for a generated client |
+//! | `mesh.service()` | a listener's filters and routes as a tower service, without its socket |
+//! | `mesh.serve_with("ingress", app)` | a listener of the file in front of an axum or tonic application |
+//! | `mesh.serve()` | the rest of the file: a [`Server`] |
+//! | `Mesh::builder().local_service("echo", app)` | a cluster that is a service of this process |
+//! | `Mesh::builder().register_http_filter(name, layer)` | a tower layer that the file names; likewise load balancers, discoveries, health checks, access logs |
+//!
 //! # The house
 //! A module imports only from the floors below its own; `ARCHITECTURE.md` has the whole plan.
 //!
@@ -96,6 +108,8 @@
     not(feature = "proxy"),
     doc = "[`Cluster`]: #features\n[data path]: #features\n[builder]: #features\n[`Server`]: #features"
 )]
+#![cfg_attr(feature = "proxy", doc = "[`Mesh`]: proxy::mesh::Mesh")]
+#![cfg_attr(not(feature = "proxy"), doc = "[`Mesh`]: #features")]
 #![cfg_attr(not(feature = "proxy"), doc = "[`MeshConfig`]: #features\n[`net`]: #features\n[`proxy`]: #features")]
 #![cfg_attr(feature = "tls", doc = "[`TlsAcceptor`]: net::tls::TlsAcceptor")]
 #![cfg_attr(not(feature = "tls"), doc = "[`TlsAcceptor`]: #features")]

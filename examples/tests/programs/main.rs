@@ -9,6 +9,7 @@
 mod echo;
 mod embedded;
 mod five_pieces;
+mod in_process;
 mod mesh;
 mod outside;
 mod proxies;

@@ -33,6 +33,7 @@ either = { version = "1", features = ["use_std"] }
 regex = { version = "1", default-features = false, features = ["unicode"] }
 serde = { version = "1", features = ["alloc"] }
 tokio = { version = "1", features = ["test-util"] }
+tower-http = { version = "0.7", default-features = false, features = ["compression-gzip", "cors", "limit"] }
 
 [profile.dev]
 debug = "line-tables-only"

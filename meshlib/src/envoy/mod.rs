@@ -66,8 +66,7 @@ pub fn load_with(name: &str, text: &str, extensions: &Extensions) -> Result<Load
     let diagnostics = Diagnostics::new(Arc::new(Source::new(name, text))).with_extensions(extensions);
     let config = yaml::parse(&diagnostics).and_then(|root| {
         diagnostics.hide_secrets_of(&root);
-        let bootstrap = Value::new(&root, "bootstrap", &diagnostics).read()?;
-        lower::bootstrap(bootstrap, &diagnostics)
+        lower::bootstrap(Value::new(&root, "bootstrap", &diagnostics).read(), &diagnostics)
     });
     diagnostics.finish(config).map(|(config, warnings)| Loaded { config, warnings })
 }

@@ -110,6 +110,9 @@ async fn a_cluster_and_a_listener_without_its_socket() {
     assert!([1, 2].map(sidecar_address).contains(&host), "{host}");
     drop(there);
 
+    let origin = Request::get("/nowhere").body(Full::<Bytes>::default()).unwrap();
+    assert_eq!(service.clone().oneshot(origin).await.unwrap().status(), 404, "a host is not asked for");
+
     // Names that are not there.
     let error = mesh.cluster("ecoh").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoCluster);
@@ -167,6 +170,38 @@ async fn a_listener_in_front_of_an_application() {
     drop(mesh);
     gone(&kit).await;
     drop((world, kit));
+    sleep(secs(1)).await;
+    assert_eq!(tasks(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mesh_that_is_dropped_stops_everything_it_started() {
+    fn is_shared(_: &(impl Send + Sync + 'static)) {}
+    let world = World::new(1);
+    world.publish([]);
+    let kit = world.edge_kit();
+    let forever = service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>());
+    let start = || {
+        let mesh = mesh(&edge_file(CHECKED), &kit.resources);
+        mesh.serve_with("0.0.0.0:443", forever).unwrap();
+        mesh
+    };
+    let mesh = start();
+    is_shared(&mesh);
+    let mut raw = world.raw().await;
+    raw.get("/", "").await;
+    sleep(secs(1)).await;
+    let active = || kit.resources.stats().gauge_value("http.ingress_https.downstream_rq_active");
+    assert_eq!(active(), Some(1));
+    drop(mesh);
+    assert!(world.dial().await.is_err());
+    let again = start();
+    assert_eq!(raw.rest().await, "", "the open request was cut");
+    assert_eq!(active(), Some(0));
+    assert!(world.dial().await.is_ok(), "the port was free at once");
+    drop(again);
+    gone(&kit).await;
+    drop((world, kit, raw));
     sleep(secs(1)).await;
     assert_eq!(tasks(), 0);
 }

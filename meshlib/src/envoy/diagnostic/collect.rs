@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Code, ConfigErrors, Diagnostic, Severity, Source, Span, Warnings, secrets};
+use super::{Code, ConfigErrors, Diagnostic, Severity, Source, Span, Warnings, names::Names, secrets};
 use crate::envoy::{extensions::Extensions, yaml::Node};
 
 /// No more than this many of each kind are kept; the rest is counted.
@@ -41,6 +41,7 @@ pub struct Diagnostics {
     omitted: Cell<usize>,
     secrets: OnceCell<Vec<Span>>,
     extensions: Extensions,
+    names: Names,
 }
 
 impl Diagnostics {
@@ -53,6 +54,7 @@ impl Diagnostics {
             omitted: Cell::new(0),
             secrets: OnceCell::new(),
             extensions: Extensions::new(),
+            names: Names::default(),
         }
     }
 
@@ -70,6 +72,11 @@ impl Diagnostics {
     /// The file.
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// The names that one part of the file gives, and another refers to.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Takes an error.

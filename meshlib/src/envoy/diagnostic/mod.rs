@@ -14,6 +14,7 @@
 mod code;
 mod collect;
 mod errors;
+mod names;
 mod render;
 mod secrets;
 mod source;

@@ -6,21 +6,18 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use super::{
     diagnostic::{Code, Diagnostic, Diagnostics, Span, Spanned},
-    model::{Bootstrap, Cluster, ClusterReference, Listener},
+    model::{Bootstrap, Listener},
     reader::{Read, suggest},
 };
 use crate::{cluster::config::ClusterConfig, proxy::config::MeshConfig};
 
-/// Lowers a whole file. Everything is looked at before the first error ends it.
-pub(super) fn bootstrap(bootstrap: Bootstrap, diagnostics: &Diagnostics) -> Read<MeshConfig> {
-    let names = cluster_names(&bootstrap.clusters, diagnostics);
-    let local = |name: &str| diagnostics.extensions().is_cluster(name);
-    let known = |name: &str| local(name) || bootstrap.clusters.iter().any(|cluster| *cluster.name.value == *name);
-    let references = bootstrap.listeners.iter().flat_map(|listener| &listener.clusters);
-    let mut routes = Ok(());
-    for reference in references.filter(|reference| !known(&reference.value)) {
-        routes = Err(unknown_cluster(reference, &bootstrap.clusters, diagnostics));
-    }
+/// Lowers a whole file. Everything is looked at before the first error ends it; names are compared even where the rest
+/// could not be read.
+pub(super) fn bootstrap(read: Read<Bootstrap>, diagnostics: &Diagnostics) -> Read<MeshConfig> {
+    let names = cluster_names(diagnostics);
+    let known = read.is_ok() || diagnostics.names().are_complete();
+    let routes = if known { references(diagnostics) } else { Ok(()) };
+    let bootstrap = read?;
     let listeners = unique_listeners(&bootstrap, diagnostics);
     let clusters: Vec<_> = bootstrap.clusters.into_iter().map(|cluster| cluster::lower(cluster, diagnostics)).collect();
     let clusters: Read<Vec<ClusterConfig>> = clusters.into_iter().collect();
@@ -35,12 +32,24 @@ pub(super) fn bootstrap(bootstrap: Bootstrap, diagnostics: &Diagnostics) -> Read
     Ok(config)
 }
 
+/// Routes lead to clusters of the file, or of the process.
+fn references(diagnostics: &Diagnostics) -> Read<()> {
+    let (clusters, references) = (diagnostics.names().clusters(), diagnostics.names().references());
+    let local = |name: &str| diagnostics.extensions().is_cluster(name);
+    let known = |name: &str| local(name) || clusters.iter().any(|cluster| *cluster.value == *name);
+    let mut result = Ok(());
+    for reference in references.iter().filter(|reference| !known(&reference.value)) {
+        result = Err(unknown_cluster(reference, &clusters, diagnostics));
+    }
+    result
+}
+
 fn unknown_cluster(
-    reference: &ClusterReference,
-    clusters: &[Cluster],
+    reference: &Spanned<Arc<str>>,
+    clusters: &[Spanned<Arc<str>>],
     diagnostics: &Diagnostics,
 ) -> super::diagnostic::Reported {
-    let names = || clusters.iter().map(|cluster| &*cluster.name.value);
+    let names = || clusters.iter().map(|cluster| &*cluster.value);
     let label = suggest(&reference.value, names()).map_or_else(
         || if clusters.is_empty() { "the file has no clusters".to_owned() } else { "no such cluster".to_owned() },
         |name| format!("did you mean `{name}`?"),
@@ -49,10 +58,10 @@ fn unknown_cluster(
     diagnostics.error(Diagnostic::error(Code::UnknownCluster, message).at(reference.span, label))
 }
 
-fn cluster_names(clusters: &[Cluster], diagnostics: &Diagnostics) -> Read<()> {
+fn cluster_names(diagnostics: &Diagnostics) -> Read<()> {
     let mut seen: HashMap<Arc<str>, Span> = HashMap::new();
     let mut result = Ok(());
-    for Spanned { value, span } in clusters.iter().map(|cluster| &cluster.name) {
+    for Spanned { value, span } in diagnostics.names().clusters().iter() {
         if let Some(first) = seen.get(value) {
             let error = Diagnostic::error(Code::DuplicateCluster, format!("two clusters are named `{value}`"));
             result = Err(diagnostics.error(error.at(*span, "the second").and(*first, "the first")));

@@ -73,7 +73,9 @@ impl FromConfig for StaticResources {
 
     fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
         let listeners = reader.list("listeners");
+        let count = reader.get("clusters").map_or(0, |clusters| clusters.items().count());
         let clusters = reader.list("clusters");
+        reader.diagnostics().names().all_clusters(count);
         Ok(Self { listeners: listeners?, clusters: clusters? })
     }
 }

@@ -61,6 +61,7 @@ impl FromConfig for Cluster {
 
     fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
         let name = name(reader);
+        reader.diagnostics().names().cluster(name.as_ref().ok());
         let timeout = positive(reader, "connect_timeout");
         let cluster_type = cluster_type::read(reader);
         let endpoints = endpoints(reader, name.as_ref().ok());

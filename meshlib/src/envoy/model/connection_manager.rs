@@ -1,7 +1,6 @@
 //! The HTTP connection manager.
 
 use super::{
-    ClusterReference,
     connection_options::{DownstreamHttp, Http1Defaults},
     http_filter,
     protocol_options::Http2,
@@ -17,11 +16,7 @@ use crate::{
 };
 
 /// `HttpConnectionManager`.
-pub(super) struct ConnectionManager {
-    pub(super) config: HttpConnectionManagerConfig,
-    /// The clusters that its routes name.
-    pub(super) clusters: Vec<ClusterReference>,
-}
+pub(super) struct ConnectionManager(pub(super) HttpConnectionManagerConfig);
 
 impl FromConfig for ConnectionManager {
     const MESSAGE: &'static str = "http_connection_manager";
@@ -63,7 +58,7 @@ impl FromConfig for ConnectionManager {
         let request_id = reader.or("generate_request_id", true);
         let defaults = defaults(reader);
 
-        let (stat_prefix, RouteTable { config: routes, clusters }) = (stat_prefix?, routes?);
+        let (stat_prefix, RouteTable(routes)) = (stat_prefix?, routes?);
         let mut config = HttpConnectionManagerConfig::new(stat_prefix.0, routes);
         config.http_filters = filters?;
         config.access_logs = logs?;
@@ -75,7 +70,7 @@ impl FromConfig for ConnectionManager {
         config.use_remote_address = names.1?;
         config.xff_num_trusted_hops = hops?;
         config.generate_request_id = request_id?;
-        defaults.map(|()| Self { config, clusters })
+        defaults.map(|()| Self(config))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{ClusterReference, SocketAddress, connection_manager::ConnectionManager, extension, tls::DownstreamTls};
+use super::{SocketAddress, connection_manager::ConnectionManager, extension, tls::DownstreamTls};
 use crate::{
     envoy::{
         diagnostic::{Code, Diagnostic, Reported, Spanned},
@@ -17,8 +17,6 @@ pub(in crate::envoy) struct Listener {
     pub(in crate::envoy) config: ListenerConfig,
     pub(in crate::envoy) name: Option<Spanned<String>>,
     pub(in crate::envoy) address: Spanned<SocketAddr>,
-    /// The clusters that its routes name.
-    pub(in crate::envoy) clusters: Vec<ClusterReference>,
 }
 
 impl FromConfig for Listener {
@@ -63,11 +61,11 @@ impl FromConfig for Listener {
         let chain = one_chain(reader, chains?, default?);
         filters?;
         let (name, address, chain) = (name?.filter(|name| !name.value.is_empty()), address?, chain?);
-        let mut config = ListenerConfig::new(address.value, chain.config);
+        let mut config = ListenerConfig::new(address.value, chain.0);
         if let Some(name) = &name {
             config.name = name.value.as_str().into();
         }
-        Ok(Self { config, name, address, clusters: chain.clusters })
+        Ok(Self { config, name, address })
     }
 }
 
@@ -109,10 +107,7 @@ impl FromConfig for ListenerFilter {
 }
 
 /// `FilterChain`.
-pub(super) struct FilterChain {
-    config: FilterChainConfig,
-    clusters: Vec<ClusterReference>,
-}
+pub(super) struct FilterChain(FilterChainConfig);
 
 impl FromConfig for FilterChain {
     const MESSAGE: &'static str = "filter_chain";
@@ -132,7 +127,7 @@ impl FromConfig for FilterChain {
         let (tls, http) = (tls?, http?);
         matches?;
         proxy_protocol?;
-        Ok(Self { config: FilterChainConfig { tls: tls.map(|tls| tls.0), http: http.config }, clusters: http.clusters })
+        Ok(Self(FilterChainConfig { tls: tls.map(|tls| tls.0), http: http.0 }))
     }
 }
 

@@ -22,8 +22,6 @@ mod route;
 mod route_table;
 mod tls;
 
-use std::sync::Arc;
-
 pub(super) use self::{
     address::{Host, SocketAddress},
     bootstrap::Bootstrap,
@@ -32,14 +30,8 @@ pub(super) use self::{
     endpoint::Endpoint,
     listener::Listener,
 };
-use super::{
-    diagnostic::Spanned,
-    reader::{FromConfig, Harmless},
-};
+use super::reader::{FromConfig, Harmless};
 use crate::proxy::config::DataSource;
-
-/// The name of a cluster where it is used.
-pub(super) type ClusterReference = Spanned<Arc<str>>;
 
 /// Every field of Envoy's that may stand in a file though it has no effect: message, field, reason.
 pub(super) fn harmless() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::ClusterReference;
 use crate::{
     envoy::{
         diagnostic::Spanned,
@@ -13,10 +12,7 @@ use crate::{
 };
 
 /// `Route`.
-pub(super) struct Route {
-    pub(super) config: RouteConfig,
-    pub(super) cluster: Option<ClusterReference>,
-}
+pub(super) struct Route(pub(super) RouteConfig);
 
 const OTHER_ACTIONS: [&str; 4] = ["redirect", "direct_response", "filter_action", "non_forwarding_action"];
 
@@ -46,9 +42,9 @@ impl FromConfig for Route {
             false => reader.required("route"),
         };
         let (name, action) = (name?, action?);
-        let mut config = RouteConfig::new(matches?.0, action.config);
+        let mut config = RouteConfig::new(matches?.0, action.0);
         config.name = Some(name).filter(|name| !name.is_empty()).map(Arc::from);
-        Ok(Self { config, cluster: action.cluster })
+        Ok(Self(config))
     }
 }
 
@@ -88,15 +84,12 @@ impl FromConfig for Match {
 }
 
 /// `RouteAction`.
-pub(super) struct Action {
-    config: RouteAction,
-    cluster: Option<ClusterReference>,
-}
+pub(super) struct Action(RouteAction);
 
 impl Default for Action {
     /// Of a route that is an error anyway.
     fn default() -> Self {
-        Self { config: RouteAction::cluster(""), cluster: None }
+        Self(RouteAction::cluster(""))
     }
 }
 
@@ -138,11 +131,14 @@ impl FromConfig for Action {
         let host = reader.only("auto_host_rewrite", false);
         let forwarded = reader.only("append_x_forwarded_host", false);
         let cluster = cluster?.map(|name| Spanned { value: Arc::from(name.value.0), span: name.span });
-        let mut config = RouteAction::cluster(cluster.as_ref().map_or("", |cluster| &cluster.value));
+        if let Some(cluster) = &cluster {
+            reader.diagnostics().names().refer_to_cluster(cluster.clone());
+        }
+        let mut config = RouteAction::cluster(cluster.map_or_else(Arc::default, |cluster| cluster.value));
         if let Some(timeout) = timeout? {
             // Zero is without limit, as in Envoy.
             config.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
         }
-        host.and(forwarded).and(priority.map(|_| ())).map(|()| Self { config, cluster })
+        host.and(forwarded).and(priority.map(|_| ())).map(|()| Self(config))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{ClusterReference, route::Route};
+use super::route::Route;
 use crate::{
     envoy::{
         diagnostic::{Code, Diagnostic, Diagnostics, Span, Spanned},
@@ -13,10 +13,7 @@ use crate::{
 
 /// `RouteConfiguration`.
 #[derive(Default)]
-pub(super) struct RouteTable {
-    pub(super) config: RouteTableConfig,
-    pub(super) clusters: Vec<ClusterReference>,
-}
+pub(super) struct RouteTable(pub(super) RouteTableConfig);
 
 impl FromConfig for RouteTable {
     const MESSAGE: &'static str = "route_config";
@@ -43,13 +40,9 @@ impl FromConfig for RouteTable {
         let parameters = reader.only("ignore_path_parameters_in_path_matching", false);
         let hosts = hosts?;
         let domains = unique_domains(reader.diagnostics(), hosts.iter().flat_map(|host| &host.domains));
-        let mut table = RouteTableConfig::new(name?, Vec::with_capacity(hosts.len()));
-        let mut clusters = Vec::new();
-        for host in hosts {
-            table.virtual_hosts.push(host.config);
-            clusters.extend(host.clusters);
-        }
-        validate.and(ports).and(parameters).and(domains).map(|()| Self { config: table, clusters })
+        let mut table = RouteTableConfig::new(name?, Vec::new());
+        table.virtual_hosts.extend(hosts.into_iter().map(|host| host.config));
+        validate.and(ports).and(parameters).and(domains).map(|()| Self(table))
     }
 }
 
@@ -73,7 +66,6 @@ fn unique_domains<'h>(diagnostics: &Diagnostics, domains: impl Iterator<Item = &
 pub(super) struct VirtualHost {
     config: VirtualHostConfig,
     domains: Vec<Spanned<String>>,
-    clusters: Vec<ClusterReference>,
 }
 
 impl FromConfig for VirtualHost {
@@ -104,15 +96,10 @@ impl FromConfig for VirtualHost {
             defaults = defaults.and(reader.only(switch, false));
         }
         let (name, domains) = (name?, domains?);
-        let mut clusters = Vec::new();
-        let mut configs = Vec::new();
-        for route in routes? {
-            configs.push(route.config);
-            clusters.extend(route.cluster);
-        }
+        let routes = routes?.into_iter().map(|route| route.0).collect();
         let names = domains.iter().map(|domain| domain.value.clone()).collect();
-        let config = VirtualHostConfig::new(name.0, names, configs);
-        defaults.and(tls.map(|_| ())).map(|()| Self { config, domains, clusters })
+        let config = VirtualHostConfig::new(name.0, names, routes);
+        defaults.and(tls.map(|_| ())).map(|()| Self { config, domains })
     }
 }
 

@@ -76,9 +76,27 @@ fn duplicates_between_messages() {
           http_filters: [{name: envoy.router}]
   - *l
 ";
-    assert_eq!(codes(text), [Code::Domain, Code::Domain]);
+    assert_eq!(codes(text), [Code::DuplicateCluster, Code::Domain, Code::Domain]);
     let text = text.replace("a.test, \"*\"", "b.test");
     assert_eq!(codes(&text), [Code::DuplicateCluster, Code::DuplicateListener, Code::DuplicateListener]);
+}
+
+#[test]
+fn names_are_compared_whatever_else_is_wrong() {
+    let unknown = with(SIDECAR_2019, "cluster: echo-grpc", "cluster: ecoh-grpc");
+    for (from, to, code) in [
+        ("connect_timeout: 0.5s", "connect_timeout: 500ms", Code::Duration),
+        ("stat_prefix: ingress_https", "stat_prefix: 7", Code::Type),
+        ("admin:", "quux: 1\nadmin:", Code::UnknownField),
+    ] {
+        let mut found = codes(&with(&unknown, from, to));
+        found.sort();
+        assert_eq!(found, [code, Code::UnknownCluster], "{to}");
+    }
+    // Which clusters there are is not known here.
+    assert_eq!(codes(&with(&unknown, "  clusters:", "  clutsers:")), [Code::UnknownField]);
+    assert_eq!(codes(&with(&unknown, "  - name: echo-grpc", "  - nmae: echo-grpc")), [Code::UnknownField]);
+    assert_eq!(codes(&with(&unknown, "  clusters:\n", "  clusters:\n  - 7\n")), [Code::Type]);
 }
 
 mod secrets {

@@ -4,12 +4,13 @@ use std::{
     convert::Infallible,
     fmt,
     future::Future,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header::HOST};
 use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -26,17 +27,21 @@ use crate::{
 ///
 /// It never fails: what goes wrong is the response that Envoy would send, in gRPC's form for gRPC. The record of the
 /// request is in the extensions of the response, and closes when the response's body has ended or was dropped. A
-/// request needs a host: an absolute URI, as clients have it, or a header.
+/// request without a host, as generated gRPC clients make it, gets the listener's address for one.
 ///
 /// Costs, besides what the listener costs on a socket: a box for the future, and one for each body.
 #[derive(Clone)]
 pub struct MeshService {
     chain: Finish<Chain>,
+    host: HeaderValue,
 }
 
 impl MeshService {
-    pub(super) fn new(manager: HttpConnectionManager) -> Self {
-        Self { chain: manager.finish_layer().layer(Chain(manager)) }
+    /// What the listener at this address does.
+    pub(super) fn new(manager: HttpConnectionManager, address: SocketAddr) -> Self {
+        // Digits and dots, or an IPv6 address: either can be a header.
+        let host = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("localhost"));
+        Self { chain: manager.finish_layer().layer(Chain(manager)), host }
     }
 }
 
@@ -57,6 +62,9 @@ where
         let mut request = request.map(Body::new);
         // As over a socket, this is a request of its own, whatever request it is made for.
         request.extensions_mut().remove::<RequestInfo>();
+        if request.uri().authority().is_none() {
+            request.headers_mut().entry(HOST).or_insert_with(|| self.host.clone());
+        }
         // It is always ready, as the chain is.
         ResponseFuture(self.chain.call(request))
     }
