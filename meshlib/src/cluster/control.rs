@@ -25,7 +25,7 @@
 //! };
 //!
 //! # async fn example(resources: Resources) {
-//! let endpoint = StaticEndpoint { address: "127.0.0.1:8081".parse().unwrap(), weight: 1 };
+//! let endpoint = StaticEndpoint::new("127.0.0.1:8081".parse().unwrap());
 //! let config = ClusterConfig::new("echo", DiscoveryConfig::Static(vec![endpoint]));
 //! // Without health checks nothing is connected to.
 //! let connect = |_: &Arc<Host>| -> BoxFuture<Result<ArcService, Error>> {

@@ -57,7 +57,7 @@ use crate::{
 ///     }
 /// }
 ///
-/// let endpoint = |last| Endpoint { address: SocketAddr::from(([10, 0, 0, last], 80)), hostname: None, weight: 1 };
+/// let endpoint = |last| Endpoint::new(SocketAddr::from(([10, 0, 0, last], 80)));
 /// let discover = Two(Some(Update::Endpoints(vec![endpoint(1), endpoint(2)])));
 /// // "Connecting" makes a service that answers with the host's address.
 /// let connect = service_fn(|host: Arc<Host>| async move {
