@@ -81,7 +81,7 @@ fn config(hosts: &[SocketAddr]) -> MeshConfig {
     let route = RouteConfig::new(RouteMatch::prefix("/api.Echo/"), RouteAction::cluster("echo"));
     let host = VirtualHostConfig::new("all", vec!["*".to_owned()], vec![route]);
     let mut http = HttpConnectionManagerConfig::new("ingress", RouteTableConfig::new("local", vec![host]));
-    http.access_logs = vec![AccessLogConfig::file("/log")];
+    http.access_logs = vec![AccessLogConfig::file("/log").into()];
     let probe = HeaderMatch::exact(":path".parse().expect("a name"), "/healthz");
     http.http_filters = vec![HttpFilterConfig::HealthCheck(HealthCheckFilterConfig::new(vec![probe]))];
     let endpoints = hosts.iter().map(|host| StaticEndpoint::new(*host)).collect();

@@ -265,6 +265,24 @@ impl Error {
         self.0.info.as_ref()
     }
 
+    /// The first error of this kind in a chain of sources: of what a client library made of it, a tonic `Status` for
+    /// example.
+    ///
+    /// ```
+    /// use meshlib::base::{Error, ErrorKind};
+    ///
+    /// let wrapped = std::io::Error::other(Error::new(ErrorKind::Overflow));
+    /// assert_eq!(Error::find_in(&wrapped).map(Error::kind), Some(ErrorKind::Overflow));
+    /// ```
+    pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        // An `io::Error` has what it was made of inside, and names that one's source as its own.
+        let inside = |error: &'a (dyn std::error::Error + 'static)| {
+            let io = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            error.downcast_ref::<Self>().or_else(|| io?.downcast_ref::<Self>())
+        };
+        std::iter::successors(Some(error), |error| error.source()).find_map(inside)
+    }
+
     /// Turns any error into this one: an [`Error`] inside a box comes out as it was.
     pub fn from_boxed(error: impl Into<BoxError>) -> Self {
         match error.into().downcast::<Self>() {

@@ -130,6 +130,7 @@ impl RequestInfo {
     }
 
     /// Whether one of our servers made this record, of a request that came on a connection: it keeps it.
+    #[cfg(feature = "proxy")]
     pub(crate) fn is_served(&self) -> bool {
         self.0.pumps_uploads || self.0.connection.is_some()
     }

@@ -106,8 +106,8 @@ impl HostSetCell {
     }
 
     /// The current set.
-    pub fn load(&self) -> HostSetGuard {
-        HostSetGuard(self.0.current.load())
+    pub fn load(&self) -> impl Deref<Target = Arc<HostSet>> + use<> {
+        self.0.current.load()
     }
 
     /// The current set, to keep.

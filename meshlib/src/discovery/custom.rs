@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Discover;
-use crate::base::{Error, ErrorKind, Resources};
+use crate::base::{Error, ErrorKind, Identity, Resources};
 
 type Start = dyn Fn(&Resources) -> Result<Box<dyn Discover>, Error> + Send + Sync;
 
@@ -25,7 +25,7 @@ type Start = dyn Fn(&Resources) -> Result<Box<dyn Discover>, Error> + Send + Syn
 /// ```
 #[derive(Clone)]
 pub struct CustomDiscovery {
-    name: Arc<str>,
+    identity: Identity,
     start: Arc<Start>,
 }
 
@@ -35,7 +35,7 @@ impl CustomDiscovery {
         name: impl Into<Arc<str>>,
         start: impl Fn(&Resources) -> D + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), start: Arc::new(move |resources| Ok(Box::new(start(resources)))) }
+        Self { identity: Identity::unique(name), start: Arc::new(move |resources| Ok(Box::new(start(resources)))) }
     }
 
     /// A discovery that is there already: one cluster can be started with it, and no second one.
@@ -48,12 +48,22 @@ impl CustomDiscovery {
                     .with_detail("this discovery feeds a cluster already; `CustomDiscovery::new` makes one for each")
             })
         };
-        Self { name: "custom".into(), start: Arc::new(take) }
+        Self { identity: Identity::unique("custom"), start: Arc::new(take) }
+    }
+
+    /// Says what it was made of: two of one name and equal values are equal.
+    #[must_use]
+    pub fn configured_by<C>(mut self, config: C) -> Self
+    where
+        C: PartialEq + fmt::Debug + Send + Sync + 'static,
+    {
+        self.identity = Identity::configured(self.identity.name().clone(), config);
+        self
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.name
+        self.identity.name()
     }
 
     /// The discovery for one cluster.
@@ -66,15 +76,15 @@ impl CustomDiscovery {
     }
 }
 
-/// A clone is equal, and nothing else is: what a function does cannot be compared.
+/// As its [`Identity`]: without a value that it was made of, a clone is equal and nothing else is.
 impl PartialEq for CustomDiscovery {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.start, &other.start) && self.name == other.name
+        self.identity == other.identity
     }
 }
 
 impl fmt::Debug for CustomDiscovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CustomDiscovery").field(&self.name).finish()
+        f.debug_tuple("CustomDiscovery").field(&self.identity).finish()
     }
 }

@@ -16,7 +16,7 @@
 //! # async fn main() {
 //! use std::{future::poll_fn, io, sync::Arc, time::Duration};
 //! use meshlib::{
-//!     base::resources::{AddressFamily, BoxFuture, DnsAnswer, Random, Resolve},
+//!     base::resources::{AddressFamily, BoxFuture, DnsAnswer, Resolve, Rng},
 //!     discovery::{Discover, StrictDns, Update, config::{DnsEndpoint, StrictDnsConfig}},
 //! };
 //!
@@ -32,7 +32,7 @@
 //! }
 //!
 //! let name = DnsEndpoint::new("echo.test", 8786);
-//! let mut dns = StrictDns::new(StrictDnsConfig::new(vec![name]), Arc::new(Zone), Random::new().fork());
+//! let mut dns = StrictDns::new(StrictDnsConfig::new(vec![name]), Arc::new(Zone), Rng::new());
 //! let Some(Update::Endpoints(endpoints)) = poll_fn(|cx| dns.poll_update(cx)).await else { panic!("an answer") };
 //! assert_eq!(endpoints.len(), 2);
 //! # }

@@ -10,16 +10,24 @@
 //! # }
 //! ```
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Loaded, diagnostic::ConfigErrors, extensions::Extensions, load_file_with, load_with};
+use super::{
+    Loaded,
+    diagnostic::ConfigErrors,
+    extensions::{ExtensionConfig, Extensions},
+    load_file_with, load_with,
+};
 use crate::{
-    base::{BoxError, Error, Resources},
-    http::Body,
+    base::{BoxError, Error, FinishObserver, Resources},
+    cluster::{balance::LoadBalancer, host::Host},
+    discovery::Discover,
+    http::{Body, service::ArcService},
     proxy::{
         config::{LocalService, MeshConfig},
         mesh::Mesh,
@@ -108,8 +116,72 @@ impl MeshBuilder {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.extensions = self.extensions.cluster_of_process(name);
+        self.extensions = self.extensions.local_cluster(name);
         self.local_services.push(LocalService::new(name, service));
+        self
+    }
+
+    /// Makes a tower layer known as an HTTP filter of the file: the application's own, or one of tower-http.
+    /// See [`Extensions::http_filter`].
+    pub fn register_http_filter<C, L, B>(self, name: &str, make: impl Fn(C) -> L + Send + Sync + 'static) -> Self
+    where
+        C: ExtensionConfig,
+        L: Layer<ArcService> + Send + Sync + 'static,
+        L::Service: Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.extend(|extensions| extensions.http_filter(name, make))
+    }
+
+    /// Makes a load balancer known as a policy of `load_balancing_policy`. See [`Extensions::load_balancer`].
+    pub fn register_load_balancer<C, L>(self, name: &str, make: impl Fn(C) -> L + Send + Sync + 'static) -> Self
+    where
+        C: ExtensionConfig,
+        L: LoadBalancer + 'static,
+    {
+        self.extend(|extensions| extensions.load_balancer(name, make))
+    }
+
+    /// Makes a discovery known as a `cluster_type`. See [`Extensions::discovery`].
+    pub fn register_discovery<C, D>(
+        self,
+        name: &str,
+        make: impl Fn(&C, &Resources) -> D + Send + Sync + 'static,
+    ) -> Self
+    where
+        C: ExtensionConfig,
+        D: Discover + 'static,
+    {
+        self.extend(|extensions| extensions.discovery(name, make))
+    }
+
+    /// Makes a health check known as a `custom_health_check`. See [`Extensions::health_check`].
+    pub fn register_health_check<C, A, F, E>(self, name: &str, make: impl Fn(C) -> A + Send + Sync + 'static) -> Self
+    where
+        C: ExtensionConfig,
+        A: Fn(Arc<Host>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.extend(|extensions| extensions.health_check(name, make))
+    }
+
+    /// Makes an observer of requests known as an access log. See [`Extensions::access_log`].
+    pub fn register_access_log<C, O>(self, name: &str, make: impl Fn(C) -> O + Send + Sync + 'static) -> Self
+    where
+        C: ExtensionConfig,
+        O: FinishObserver + 'static,
+    {
+        self.extend(|extensions| extensions.access_log(name, make))
+    }
+
+    fn extend(mut self, more: impl FnOnce(Extensions) -> Extensions) -> Self {
+        self.extensions = more(self.extensions);
         self
     }
 

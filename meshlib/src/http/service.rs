@@ -89,7 +89,12 @@ impl ArcService {
     }
 }
 
-impl Service<Request<Body>> for ArcService {
+/// Requests may have any body, for a layer around this service may change it.
+impl<B> Service<Request<B>> for ArcService
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     type Response = Response<Body>;
     type Error = Error;
     type Future = ResponseFuture;
@@ -98,8 +103,8 @@ impl Service<Request<Body>> for ArcService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> ResponseFuture {
-        self.0.call(request)
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        self.0.call(request.map(Body::new))
     }
 }
 

@@ -13,7 +13,8 @@ use super::listener::stat_prefix;
 use super::{
     clusters::{ClusterServices, Upstream},
     config::{
-        AccessLogConfig, AdminConfig, FilterChainConfig, HttpConnectionManagerConfig, ListenerConfig, NodeConfig,
+        AccessLogConfig, AccessLoggerConfig, AdminConfig, FilterChainConfig, HttpConnectionManagerConfig,
+        ListenerConfig, NodeConfig,
     },
     connection_manager::HttpConnectionManager,
     filter,
@@ -150,17 +151,31 @@ pub(crate) fn admin_stack(
     })
 }
 
-/// Opened files with their compiled formats; each worker writes through buffers of its own.
-struct AccessLogs(Vec<(Format, Arc<dyn LogSink>)>);
+/// Opened access logs; each worker writes to files through buffers of its own.
+struct AccessLogs(Vec<OpenLog>);
+
+enum OpenLog {
+    File(Format, Arc<dyn LogSink>),
+    Custom(Arc<dyn FinishObserver>),
+}
 
 impl AccessLogs {
-    fn open(configs: &[AccessLogConfig], resources: &Resources) -> Result<Self, Error> {
-        configs.iter().map(|config| open(config, resources)).collect::<Result<_, _>>().map(Self)
+    fn open(configs: &[AccessLoggerConfig], resources: &Resources) -> Result<Self, Error> {
+        let open = |config: &AccessLoggerConfig| match config {
+            AccessLoggerConfig::File(file) => open(file, resources).map(|(format, sink)| OpenLog::File(format, sink)),
+            AccessLoggerConfig::Custom(log) => Ok(OpenLog::Custom(log.observer().clone())),
+        };
+        configs.iter().map(open).collect::<Result<_, _>>().map(Self)
     }
 
     fn observers(&self, resources: &Resources) -> Vec<Arc<dyn FinishObserver>> {
-        let log = |(format, sink): &(Format, Arc<dyn LogSink>)| -> Arc<dyn FinishObserver> {
-            Arc::new(AccessLog::new(format.clone(), sink.clone(), resources.stats()))
+        let log = |log: &OpenLog| -> Arc<dyn FinishObserver> {
+            match log {
+                OpenLog::File(format, sink) => {
+                    Arc::new(AccessLog::new(format.clone(), sink.clone(), resources.stats()))
+                }
+                OpenLog::Custom(observer) => observer.clone(),
+            }
         };
         self.0.iter().map(log).collect()
     }

@@ -182,7 +182,7 @@ impl Mesh {
     fn service_of(&self, listener: &ListenerConfig) -> Result<MeshService, Error> {
         let http = HttpBlueprint::new(&filter_chain(listener)?.http, &self.config.node, &self.resources)?;
         let manager = http.manager(http.router(&self.own, &self.resources)?, &self.resources)?;
-        Ok(MeshService::new(manager, self.clusters.clone()))
+        Ok(MeshService::new(manager))
     }
 
     /// Binds the listener with this name or address, and serves it with `app`: an axum router, a tonic server, any

@@ -40,7 +40,7 @@ fn http() -> HttpConnectionManagerConfig {
     let route = RouteConfig::new(RouteMatch::prefix("/api.Echo/"), RouteAction::cluster("echo-grpc"));
     let host = VirtualHostConfig::new("https", vec!["*".to_owned()], vec![route]);
     let mut http = HttpConnectionManagerConfig::new("ingress_https", RouteTableConfig::new("local_route", vec![host]));
-    http.access_logs = vec![AccessLogConfig::file("/dev/stdout")];
+    http.access_logs = vec![AccessLogConfig::file("/dev/stdout").into()];
     http.http_filters = vec![HttpFilterConfig::HealthCheck(HealthCheckFilterConfig::new(vec![
         HeaderMatch::exact(HeaderMatchName::Path, "/healthz"),
         HeaderMatch::exact("x-envoy-livenessprobe".parse().expect("a name"), "healthz"),
@@ -59,7 +59,7 @@ fn mesh(address: &str, chain: FilterChainConfig, discovery: DiscoveryConfig) -> 
     // As in Envoy, and other than by the builder.
     cluster.connect_failover = false;
     let mut admin = AdminConfig::new(SocketAddr::from(([127, 0, 0, 1], 8090)));
-    admin.access_logs = vec![AccessLogConfig::file("/dev/stdout")];
+    admin.access_logs = vec![AccessLogConfig::file("/dev/stdout").into()];
     let mut mesh = MeshConfig::default();
     mesh.listeners = vec![ListenerConfig::new(address.parse().expect("an address"), chain)];
     mesh.clusters = vec![cluster];

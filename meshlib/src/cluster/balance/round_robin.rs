@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use meshlib::base::resources::Random;
+//! use meshlib::base::resources::Rng;
 //! use meshlib::cluster::{
 //!     balance::{LbPolicy, PickContext},
 //!     host::{HealthFlags, Host},
@@ -17,7 +17,7 @@
 //!     Arc::new(Host::new(([127, 0, 0, 1], port).into(), None, weight, HealthFlags::HEALTHY))
 //! };
 //! let hosts = HostSet::new(vec![host(1, 3), host(2, 1)], 50.0);
-//! let mut picker = LbPolicy::default().picker(Random::new().fork());
+//! let mut picker = LbPolicy::default().picker(Rng::new());
 //! picker.update(&hosts);
 //! let mut picks: Vec<_> = (0..4).filter_map(|_| picker.pick(&hosts, &PickContext::default())).collect();
 //! picks.sort();

@@ -15,7 +15,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    base::{ErrorKind, RequestInfo},
+    base::{ErrorKind, RequestInfo, resources::Rng},
     cluster::{
         ClusterService,
         balance::{PickContext, Picker},
@@ -217,7 +217,7 @@ impl LoadBalancer for Last {
         "LAST"
     }
 
-    fn picker(&self, _: crate::base::resources::Rng) -> Box<dyn Picker> {
+    fn picker(&self, _: Rng) -> Box<dyn Picker> {
         Box::new(Last)
     }
 }

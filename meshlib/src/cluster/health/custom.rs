@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{FailureKind, ProbeFailure, ProbeResult};
 use crate::{
-    base::{BoxError, resources::BoxFuture},
+    base::{BoxError, Identity, resources::BoxFuture},
     cluster::host::Host,
 };
 
@@ -26,7 +26,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct CustomCheck {
-    name: Arc<str>,
+    identity: Identity,
     ask: Arc<dyn Fn(Arc<Host>) -> BoxFuture<ProbeResult> + Send + Sync>,
 }
 
@@ -41,12 +41,22 @@ impl CustomCheck {
             let asked = ask(host);
             Box::pin(async move { asked.await.map_err(|error| failure(error.into())) })
         };
-        Self { name: name.into(), ask: Arc::new(ask) }
+        Self { identity: Identity::unique(name), ask: Arc::new(ask) }
+    }
+
+    /// Says what it was made of: two of one name and equal values are equal.
+    #[must_use]
+    pub fn configured_by<C>(mut self, config: C) -> Self
+    where
+        C: PartialEq + fmt::Debug + Send + Sync + 'static,
+    {
+        self.identity = Identity::configured(self.identity.name().clone(), config);
+        self
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.name
+        self.identity.name()
     }
 
     /// Asks a host once, without a limit.
@@ -62,15 +72,15 @@ fn failure(error: BoxError) -> ProbeFailure {
     }
 }
 
-/// A clone is equal, and nothing else is: what a function does cannot be compared.
+/// As its [`Identity`]: without a value that it was made of, a clone is equal and nothing else is.
 impl PartialEq for CustomCheck {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.ask, &other.ask) && self.name == other.name
+        self.identity == other.identity
     }
 }
 
 impl fmt::Debug for CustomCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CustomCheck").field(&self.name).finish()
+        f.debug_tuple("CustomCheck").field(&self.identity).finish()
     }
 }

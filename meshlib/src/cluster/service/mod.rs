@@ -12,21 +12,46 @@
 //! result. (Where our own server made the record, the request has it, and its response goes without.)
 //!
 //! # With tonic
-//! It is the transport of a generated client: `EchoClient::new(cluster.service())`. tonic makes a `Status` of an error,
-//! whose code is unknown to it; this makes it what gRPC expects, and keeps the error as the source:
+//! It is the transport of a generated client as it is: `EchoClient::new(cluster.service())`. Of an error tonic makes a
+//! `Status` of the code `Unknown`, with the error's text, and keeps the error as its source. A function in between
+//! chooses the code that gRPC has for it:
 //!
-//! ```text
-//! let channel = ServiceBuilder::new()
-//!     .map_err(|error: meshlib::base::Error| {
-//!         let code = meshlib::http::grpc::Code::of(&error);
-//!         let mut status = tonic::Status::new(tonic::Code::from_i32(code.into()), error.to_string());
-//!         status.set_source(Arc::new(error));
-//!         status
-//!     })
-//!     .service(cluster.service());
-//! let status = EchoClient::new(channel).echo(request).await.unwrap_err(); // its text names the hosts that failed
-//! let error = status.source().and_then(|source| source.downcast_ref::<meshlib::base::Error>());
-//! let failed = error.and_then(|error| error.info()?.upstream_host());
+//! ```
+//! # mod tonic {
+//! #     pub struct Code;
+//! #     impl Code { pub fn from_i32(_: i32) -> Self { Self } }
+//! #     #[derive(Debug, Default)]
+//! #     pub struct Status(Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>);
+//! #     impl Status {
+//! #         pub fn new(_: Code, _: String) -> Self { Self::default() }
+//! #         pub fn set_source(&mut self, source: std::sync::Arc<dyn std::error::Error + Send + Sync>) { self.0 = Some(source) }
+//! #     }
+//! #     impl std::fmt::Display for Status { fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { Ok(()) } }
+//! #     impl std::error::Error for Status {
+//! #         fn source(&self) -> Option<&(dyn std::error::Error + 'static)> { Some(self.0.as_deref()?) }
+//! #     }
+//! # }
+//! use std::{net::SocketAddr, sync::Arc};
+//! use meshlib::{base::Error, cluster::ClusterService, http::grpc::Code};
+//! use tower::{ServiceBuilder, util::MapErr};
+//!
+//! fn status(error: Error) -> tonic::Status {
+//!     let code = tonic::Code::from_i32(Code::of(&error).into());
+//!     let mut status = tonic::Status::new(code, error.to_string()); // names the hosts that were tried
+//!     status.set_source(Arc::new(error));
+//!     status
+//! }
+//!
+//! fn channel(service: ClusterService) -> MapErr<ClusterService, fn(Error) -> tonic::Status> {
+//!     ServiceBuilder::new().map_err(status as fn(Error) -> tonic::Status).service(service)
+//! }
+//!
+//! /// Which pod failed?
+//! fn failed(status: &tonic::Status) -> Option<SocketAddr> {
+//!     Error::find_in(status)?.info()?.upstream_host()
+//! }
+//! # let _ = channel;
+//! # assert!(failed(&status(Error::new(meshlib::base::ErrorKind::Overflow))).is_none());
 //! ```
 //!
 //! See [`Cluster::service`](super::Cluster::service) and [`ClusterShared`] for how to get one.

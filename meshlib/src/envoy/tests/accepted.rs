@@ -234,7 +234,7 @@ fn access_logs() {
         "path: /a\n              log_format: {text_format_source: {inline_string: \"%PROTOCOL%\"}}",
     );
     let expected = loaded(&old).config.listeners[0].filter_chains[0].http.access_logs.clone();
-    assert_eq!(expected[0].format.as_deref(), Some("%PROTOCOL%"));
+    assert_eq!(expected, [AccessLogConfig::file("/a").format("%PROTOCOL%").into()]);
     assert_eq!(loaded(&new).config.listeners[0].filter_chains[0].http.access_logs, expected);
     let stdout = SIDECAR_V3
         .replace("envoy.access_loggers.file\n", "envoy.access_loggers.stdout\n")

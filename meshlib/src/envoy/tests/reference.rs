@@ -15,7 +15,7 @@ fn listener(address: &str, tls: Option<DownstreamTlsConfig>) -> ListenerConfig {
     let host = VirtualHostConfig::new("https", vec!["*".to_owned()], vec![route]);
     let routes = RouteTableConfig::new("local_route", vec![host]);
     let mut http = HttpConnectionManagerConfig::new("ingress_https", routes);
-    http.access_logs = vec![AccessLogConfig::file("/dev/stdout")];
+    http.access_logs = vec![AccessLogConfig::file("/dev/stdout").into()];
     http.http_filters = vec![HttpFilterConfig::HealthCheck(HealthCheckFilterConfig::new(vec![
         HeaderMatch::exact(HeaderMatchName::Path, "/healthz"),
         HeaderMatch::exact("x-envoy-livenessprobe".parse().unwrap(), "healthz"),
@@ -40,7 +40,7 @@ fn cluster(discovery: DiscoveryConfig) -> ClusterConfig {
 
 fn mesh(listener: ListenerConfig, cluster: ClusterConfig) -> MeshConfig {
     let mut admin = AdminConfig::new("127.0.0.1:8090".parse().unwrap());
-    admin.access_logs = vec![AccessLogConfig::file("/dev/stdout")];
+    admin.access_logs = vec![AccessLogConfig::file("/dev/stdout").into()];
     MeshConfig::default().listener(listener).cluster(cluster).admin(admin)
 }
 

@@ -18,7 +18,7 @@ use crate::{
     base::{BoxError, RequestInfo},
     http::{Body, handler::Handler},
     layer::finish::{self, Finish, RequestBody},
-    proxy::{clusters::Clusters, connection_manager::HttpConnectionManager},
+    proxy::connection_manager::HttpConnectionManager,
 };
 
 /// What a client of a listener gets, without the socket: filters, routes, header rules, access log and stats of the
@@ -32,13 +32,11 @@ use crate::{
 #[derive(Clone)]
 pub struct MeshService {
     chain: Finish<Chain>,
-    /// A mesh that is dropped leaves its clusters to who still uses them.
-    _clusters: Clusters,
 }
 
 impl MeshService {
-    pub(super) fn new(manager: HttpConnectionManager, clusters: Clusters) -> Self {
-        Self { chain: manager.finish_layer().layer(Chain(manager)), _clusters: clusters }
+    pub(super) fn new(manager: HttpConnectionManager) -> Self {
+        Self { chain: manager.finish_layer().layer(Chain(manager)) }
     }
 }
 
