@@ -21,6 +21,7 @@ pub mod info;
 mod random;
 pub mod resources;
 pub mod stats;
+pub(crate) mod task;
 pub mod time;
 
 pub use self::{

@@ -49,7 +49,6 @@ mod tests;
 use std::{fmt, sync::Arc};
 
 use tokio::sync::watch;
-use tokio_util::task::AbortOnDropHandle;
 
 use self::{probes::Probes, stats::ControlStats, task::Task};
 pub use super::health::{ImmediateFailures, TrafficFlag};
@@ -59,7 +58,7 @@ use super::{
     host_set::{HostSet, HostSetCell},
 };
 use crate::{
-    base::{Error, Resources, resources::BoxFuture},
+    base::{Error, Resources, resources::BoxFuture, task::AbortOnDropHandle},
     discovery::{Discover, Fixed, StrictDns, UpdateStats},
     http::ArcService,
 };

@@ -12,7 +12,6 @@ use std::{
 };
 
 use http::{Request, Response};
-use tokio_util::task::AbortOnDropHandle;
 use tower::util::ServiceExt;
 use tower_service::Service;
 
@@ -27,7 +26,7 @@ use super::{
     LbPolicy, Picks,
 };
 use crate::{
-    base::{BoxError, Error, ErrorKind, resources::BoxFuture, resources::Random},
+    base::{BoxError, Error, ErrorKind, resources::BoxFuture, resources::Random, task::AbortOnDropHandle},
     discovery::{Discover, Endpoint, Update},
 };
 

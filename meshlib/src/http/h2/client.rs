@@ -45,7 +45,6 @@ use h2::{
 };
 use http::{HeaderValue, Request, Response, Uri, Version, header, request, uri};
 use http_body::Body as _;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     error, hpack,
@@ -58,7 +57,9 @@ use super::{
     send::{Copy, SendBody, Sent},
 };
 use crate::{
-    base::{Error, ErrorKind, RequestInfo, Retry, info::Upload, resources::BoxIo, time::Deadline},
+    base::{
+        Error, ErrorKind, RequestInfo, Retry, info::Upload, resources::BoxIo, task::AbortOnDropHandle, time::Deadline,
+    },
     http::{body::Body, headers::X_FORWARDED_PROTO, options::Http2Options, service::Failed},
 };
 
