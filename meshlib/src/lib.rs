@@ -71,7 +71,7 @@
 //! | 5 | [`route`] | virtual hosts and routes |
 //! | 6 | [`proxy`] | the assembly |
 //! | 7 | [`envoy`] | Envoy's files, v2 and v3 |
-//! | 7 | [`testkit`] | a network, a clock and name servers in memory |
+//! | 8 | [`testkit`] | a network, a clock and name servers in memory; whole meshes from their files (`Sim`) |
 //!
 //! # Features
 //! | feature | adds | crates | C compiler |
@@ -81,7 +81,7 @@
 //! | `tls` | TLS by rustls with aws-lc-rs; with it `proxy` | 66 | yes |
 //! | `dns` | DNS by hickory, and `Resources::default()`; with it `proxy` | 119 | no |
 //! | `envoy` (default) | Envoy's files; with it `proxy`, `tls` and `dns` | 135 | yes |
-//! | `testkit` | a mesh in memory under a paused clock, for tests; with it `proxy` | 56 | no |
+//! | `testkit` | a mesh in memory under a paused clock, for tests; with it `proxy`; `Sim` with `envoy` too | 56 | no |
 //!
 //! The crates are all that one feature pulls in, its own and those of others, on Linux; a test counts them.
 //!

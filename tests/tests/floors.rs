@@ -6,8 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Each top-level module with its floor. `layer` and `cluster` share one, and so do `envoy` and `testkit`: siblings
-/// import nothing of each other.
+/// Each top-level module with its floor. `layer` and `cluster` share one: siblings import nothing of each other.
 const FLOORS: &[(&str, u8)] = &[
     ("base", 0),
     ("net", 1),
@@ -18,7 +17,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("route", 5),
     ("proxy", 6),
     ("envoy", 7),
-    ("testkit", 7),
+    ("testkit", 8),
 ];
 
 fn floor(module: &str) -> Option<u8> {

@@ -22,12 +22,12 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// How far a drain has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,11 +76,52 @@ pub struct Drain(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    phase: watch::Sender<DrainPhase>,
+    phases: Arc<Phases>,
     open: watch::Sender<Open>,
     health_failed: AtomicBool,
-    /// The phase is not [`DrainPhase::Serving`]: read for each response, where the channel's lock would be shared.
-    draining: AtomicBool,
+}
+
+/// Not a `watch` channel, which wakes in an order of its own chance: a run under a paused clock repeats itself. Waiting
+/// takes a lock, once for each connection; looking takes none.
+#[derive(Debug)]
+struct Phases {
+    current: AtomicU8,
+    changed: Notify,
+    /// Nobody is left who could enter a phase.
+    abandoned: AtomicBool,
+}
+
+impl Phases {
+    fn current(&self) -> DrainPhase {
+        match self.current.load(Ordering::Acquire) {
+            0 => DrainPhase::Serving,
+            1 => DrainPhase::FailingHealth,
+            2 => DrainPhase::Draining,
+            _ => DrainPhase::Stopped,
+        }
+    }
+
+    fn are_over(&self) -> bool {
+        self.current() == DrainPhase::Stopped || self.abandoned.load(Ordering::Acquire)
+    }
+
+    async fn wait_for(&self, holds: impl Fn(&Self) -> bool) {
+        loop {
+            // Hears of whatever comes from here on, though it is not polled yet.
+            let changed = self.changed.notified();
+            if holds(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.phases.abandoned.store(true, Ordering::Release);
+        self.phases.changed.notify_waiters();
+    }
 }
 
 /// What a drain waits for.
@@ -108,28 +149,26 @@ impl Drain {
     /// Not draining.
     pub fn new() -> Self {
         Self(Arc::new(Shared {
-            phase: watch::Sender::new(DrainPhase::Serving),
+            phases: Arc::new(Phases {
+                current: AtomicU8::new(DrainPhase::Serving as u8),
+                changed: Notify::new(),
+                abandoned: AtomicBool::new(false),
+            }),
             open: watch::Sender::new(Open::default()),
             health_failed: AtomicBool::new(false),
-            draining: AtomicBool::new(false),
         }))
     }
 
     /// The phase now.
     pub fn phase(&self) -> DrainPhase {
-        *self.0.phase.borrow()
+        self.0.phases.current()
     }
 
     /// Enters a phase; phases are never left backwards.
     pub fn enter(&self, phase: DrainPhase) {
-        self.0.draining.fetch_or(phase > DrainPhase::Serving, Ordering::Relaxed);
-        self.0.phase.send_if_modified(|current| {
-            let forward = phase > *current;
-            if forward {
-                *current = phase;
-            }
-            forward
-        });
+        if self.0.phases.current.fetch_max(phase as u8, Ordering::AcqRel) < phase as u8 {
+            self.0.phases.changed.notify_waiters();
+        }
     }
 
     /// Begins to drain; a task on the ambient runtime enters the phases as they come. A second call changes nothing.
@@ -140,14 +179,14 @@ impl Drain {
             return;
         }
         self.enter(DrainPhase::FailingHealth);
-        let (drain, mut phase) = (Arc::downgrade(&self.0), self.0.phase.subscribe());
+        let (drain, phases) = (Arc::downgrade(&self.0), self.0.phases.clone());
         let begin = tokio::time::Instant::now();
         let steps = [(times.accept.min(times.stop), DrainPhase::Draining), (times.stop, DrainPhase::Stopped)];
         tokio::spawn(async move {
             for (after, next) in steps {
                 tokio::select! {
                     biased;
-                    _ = phase.wait_for(|current| *current == DrainPhase::Stopped) => return,
+                    () = phases.wait_for(Phases::are_over) => return,
                     () = tokio::time::sleep_until(begin + after) => {}
                 }
                 let Some(drain) = drain.upgrade() else { return };
@@ -158,9 +197,7 @@ impl Drain {
 
     /// Waits until `phase` is reached.
     pub async fn reached(&self, phase: DrainPhase) {
-        let mut changes = self.0.phase.subscribe();
-        // The sender lives in `self`, so waiting cannot fail.
-        let _ = changes.wait_for(|current| *current >= phase).await;
+        self.0.phases.wait_for(|phases| phases.current() >= phase).await;
     }
 
     /// Waits until the drain is over: after [`DrainPhase::Draining`] no connection is left and nothing is held, or the
@@ -172,6 +209,7 @@ impl Drain {
             let _ = open.wait_for(|open| *open == Open::default()).await;
         };
         tokio::select! {
+            biased;
             () = empty => {}
             () = self.reached(DrainPhase::Stopped) => {}
         }
@@ -197,7 +235,7 @@ impl Drain {
 
     /// Whether health checks of this process must fail: `/healthcheck/fail` was asked for, or the drain has begun.
     pub fn health_failing(&self) -> bool {
-        self.0.health_failed.load(Ordering::Relaxed) || self.0.draining.load(Ordering::Relaxed)
+        self.0.health_failed.load(Ordering::Relaxed) || self.phase() > DrainPhase::Serving
     }
 
     /// Makes health checks fail (`/healthcheck/fail`) or pass again (`/healthcheck/ok`).

@@ -1,6 +1,11 @@
 //! Tasks that end with whoever began them.
 
-use tokio::task::JoinHandle;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::task::{JoinError, JoinHandle};
 
 /// A task that is aborted when this is dropped.
 ///
@@ -12,6 +17,21 @@ impl<T> AbortOnDropHandle<T> {
     /// Takes over a task that was spawned.
     pub(crate) fn new(task: JoinHandle<T>) -> Self {
         Self(task)
+    }
+
+    /// Whether the task has ended.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+/// What the task gives, or why it gives nothing: it panicked.
+impl<T> Future for AbortOnDropHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) const DELAYED_CLOSE: Duration = Duration::from_secs(1);
 pub(crate) async fn too_late(drain: &Drain) {
     drain.reached(DrainPhase::Draining).await;
     tokio::select! {
+        biased;
         () = tokio::time::sleep(GRACE) => {}
         () = drain.reached(DrainPhase::Stopped) => {}
     }

@@ -131,14 +131,16 @@ async fn serve(
 ) {
     let mut connections = JoinSet::new();
     loop {
+        // In this order, not at random: a run under a paused clock repeats itself.
         tokio::select! {
+            biased;
+            Some(_) = connections.join_next() => {}
             handed = handed_over.recv() => match handed {
                 Some(handed) => {
                     connections.spawn(serve_one(handed, stack.clone(), drain.clone(), stats.clone()));
                 }
                 None => break,
             },
-            Some(_) = connections.join_next() => {}
         }
     }
     while connections.join_next().await.is_some() {}

@@ -134,6 +134,7 @@ impl Server {
     /// Waits until a drain is over, or `/quitquitquit` was asked for.
     pub async fn finished(&self) {
         tokio::select! {
+            biased;
             () = self.mesh.finished() => {}
             () = self.quit.notified() => {}
         }

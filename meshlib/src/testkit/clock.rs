@@ -1,14 +1,23 @@
 //! The time of day.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::Instant;
 
 use crate::base::resources::WallClock;
 
-/// A wall clock that follows tokio's: paused with it, advanced with it.
-#[derive(Clone, Copy, Debug)]
-pub struct TestClock(Instant);
+/// A wall clock that follows tokio's: paused with it, advanced with it. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct TestClock {
+    begin: Instant,
+    ahead_ms: Arc<AtomicI64>,
+}
 
 impl TestClock {
     /// Its time when it is made, since the epoch: 2026-01-01T00:00:00Z.
@@ -16,7 +25,21 @@ impl TestClock {
 
     /// A clock that stands at [`START`](Self::START) now.
     pub fn new() -> Self {
-        Self(Instant::now())
+        Self { begin: Instant::now(), ahead_ms: Arc::default() }
+    }
+
+    /// Another clock, so many milliseconds ahead of this one, or behind it.
+    #[must_use]
+    pub fn skewed(&self, ahead_ms: i64) -> Self {
+        Self {
+            begin: self.begin,
+            ahead_ms: Arc::new(AtomicI64::new(self.ahead_ms.load(Ordering::Relaxed).saturating_add(ahead_ms))),
+        }
+    }
+
+    /// Sets it so many milliseconds ahead of tokio's clock, or behind it.
+    pub fn set_ahead_ms(&self, ahead_ms: i64) {
+        self.ahead_ms.store(ahead_ms, Ordering::Relaxed);
     }
 }
 
@@ -28,6 +51,10 @@ impl Default for TestClock {
 
 impl WallClock for TestClock {
     fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Self::START + self.0.elapsed()
+        let (time, ahead) = (SystemTime::UNIX_EPOCH + Self::START + self.begin.elapsed(), &self.ahead_ms);
+        let ahead = ahead.load(Ordering::Relaxed);
+        let by = Duration::from_millis(ahead.unsigned_abs());
+        let skewed = if ahead < 0 { time.checked_sub(by) } else { time.checked_add(by) };
+        skewed.unwrap_or(time)
     }
 }

@@ -2,17 +2,21 @@
 
 use std::{
     collections::HashMap,
-    io,
+    fmt, io,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use super::trace::Trace;
 use crate::base::resources::{AddressFamily, BoxFuture, DnsAnswer, Resolve};
 
 /// A resolver that answers as it was told, and counts what it was asked. A name never heard of does not exist.
 #[derive(Clone, Debug, Default)]
-pub struct ScriptedDns(Arc<Mutex<State>>);
+pub struct ScriptedDns {
+    state: Arc<Mutex<State>>,
+    trace: Trace,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -28,10 +32,26 @@ enum Answer {
     Hangs,
 }
 
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Addresses(addresses, _) => write!(f, "is {addresses:?}"),
+            Self::NoSuchName => f.write_str("does not exist"),
+            Self::Fails => f.write_str("cannot be resolved"),
+            Self::Hangs => f.write_str("is not answered"),
+        }
+    }
+}
+
 impl ScriptedDns {
     /// No name exists.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, with changes of the script told to `trace`.
+    pub fn traced(trace: Trace) -> Self {
+        Self { trace, ..Self::default() }
     }
 
     /// `name` has these addresses, v4 and v6 mixed as they come, valid for 60 s. None is an answer too.
@@ -65,11 +85,12 @@ impl ScriptedDns {
     }
 
     fn put(&self, name: &str, answer: Answer) {
+        self.trace.note(|| format!("DNS: {name} {answer}"));
         self.state().names.insert(name.to_owned(), answer);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ask(&self, name: &str, family: AddressFamily) -> Answer {

@@ -1,7 +1,8 @@
-//! A world in memory: network, resolver, logs, clock and chance, under a paused tokio clock.
+//! A world in memory: network, resolver, files, logs, clock and chance, under a paused tokio clock.
 //!
 //! Nothing here is a stand-in for a part of meshlib: listeners, pools, codecs and clusters run as they are, over
-//! pipes instead of sockets. Two runs with one seed agree.
+//! pipes instead of sockets. Two runs with one seed agree. A [`Testkit`] serves a test of one part; with the feature
+//! `envoy` `Sim` runs a whole mesh from its files.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -24,17 +25,38 @@
 //! # }
 //! ```
 
+mod app;
+#[cfg(feature = "tls")]
+mod certificate;
+pub mod client;
 mod clock;
 mod dns;
 mod files;
 mod logs;
 mod network;
 mod pipe;
+#[cfg(feature = "envoy")]
+pub mod sim;
+mod trace;
 
 use std::{net::IpAddr, sync::Arc};
 
+#[cfg(feature = "tls")]
+pub use self::certificate::TestCertificate;
+#[cfg(feature = "envoy")]
+pub use self::sim::{
+    At, Call, Dialler, DnsName, Event, Leftovers, Load, Node, NodeState, Outcome, Sim, SimError, millis, secs,
+};
 pub use self::{
-    clock::TestClock, dns::ScriptedDns, files::MemoryFiles, logs::MemoryLogs, network::MemoryNetwork, pipe::Pipe,
+    app::{Answer, App, Check, Health, ServingApp},
+    client::{Client, OpenCall, Reply},
+    clock::TestClock,
+    dns::ScriptedDns,
+    files::MemoryFiles,
+    logs::MemoryLogs,
+    network::MemoryNetwork,
+    pipe::{Link, Pipe},
+    trace::{Happened, Trace},
 };
 use crate::base::{Drain, Resources, Stats, resources::Random};
 
@@ -48,35 +70,51 @@ pub struct Testkit {
     pub network: MemoryNetwork,
     /// Its resolver.
     pub dns: ScriptedDns,
+    /// Its files.
+    pub files: MemoryFiles,
     /// Its logs.
     pub logs: MemoryLogs,
+    /// Its wall clock.
+    pub clock: TestClock,
+    /// What happened, once it records.
+    pub trace: Trace,
 }
 
 impl Testkit {
-    /// A world with nothing in it. The wall clock starts at [`TestClock::START`]; files are the system's, until
-    /// [`Resources::with_files`] says otherwise.
+    /// A world with nothing in it, on one node. The wall clock starts at [`TestClock::START`].
     pub fn seeded(seed: u64) -> Self {
-        let (network, dns, logs) = (MemoryNetwork::new(), ScriptedDns::new(), MemoryLogs::new());
+        let trace = Trace::new();
+        let (network, dns) = (MemoryNetwork::traced(trace.clone()), ScriptedDns::traced(trace.clone()));
+        let (files, logs, clock) = (MemoryFiles::new(), MemoryLogs::new(), TestClock::new());
         let resources = Resources::new(Arc::new(network.clone()), Arc::new(dns.clone()), Arc::new(logs.clone()))
             .with_random(Random::seeded(seed))
-            .with_wall_clock(Arc::new(TestClock::new()));
-        Self { resources, network, dns, logs }
+            .with_files(Arc::new(files.clone()))
+            .with_wall_clock(Arc::new(clock.clone()));
+        Self { resources, network, dns, files, logs, clock, trace }
     }
 
-    /// The same world on the node with this address: network, names, files and time are shared; stats, drain and logs
-    /// are that node's own, and so is its chance, which follows from the world's.
+    /// The same world on the node with this address: network, names and trace are shared; files, logs, wall clock,
+    /// stats and drain are that node's own, and so is its chance, which follows from the world's.
     #[must_use]
     pub fn at(&self, node: IpAddr) -> Self {
-        let (network, logs) = (self.network.at(node), MemoryLogs::new());
+        let (files, logs, clock) = (MemoryFiles::new(), MemoryLogs::new(), self.clock.skewed(0));
+        let network = self.network.at(node);
         let resources = self.resources.clone();
-        let seed = resources.random().fork().u64(..);
         let resources = resources
             .with_network(Arc::new(network.clone()))
+            .with_files(Arc::new(files.clone()))
             .with_log_sinks(Arc::new(logs.clone()))
-            .with_random(Random::seeded(seed))
-            .with_stats(Stats::new())
-            .with_drain(Drain::new());
-        Self { resources, network, dns: self.dns.clone(), logs }
+            .with_wall_clock(Arc::new(clock.clone()));
+        Self { resources, network, files, logs, clock, ..self.clone() }.again()
+    }
+
+    /// The same node after a new start of its process: stats, drain and chance are new, what is outside of it stays.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let seed = self.resources.random().fork().u64(..);
+        let resources = self.resources.clone();
+        let resources = resources.with_random(Random::seeded(seed)).with_stats(Stats::new()).with_drain(Drain::new());
+        Self { resources, ..self.clone() }
     }
 }
 

@@ -1,25 +1,24 @@
 //! Clients: gRPC over HTTP/2, and bare bytes for what no good client does.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
-use bytes::Bytes;
 use http::{HeaderMap, Request};
-use meshlib::base::resources::{BoxIo, Network};
-use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    task::JoinHandle,
-    time::Instant,
+use meshlib::{
+    base::{
+        Error,
+        resources::{BoxIo, Network},
+    },
+    http::Body,
+    testkit::{self, OpenCall, client::grpc_message},
 };
+use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::world::coarse;
 
 /// A connection that speaks HTTP/2, ended by dropping the last clone.
 #[derive(Clone)]
-pub(crate) struct Client {
-    send: h2::client::SendRequest<Bytes>,
-    driver: Arc<JoinHandle<Result<(), h2::Error>>>,
-}
+pub(crate) struct Client(testkit::Client);
 
 /// An answer, or what came of it.
 #[derive(Debug)]
@@ -29,66 +28,66 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: HeaderMap,
     /// What broke the body off.
-    pub(crate) broken: Option<h2::Error>,
+    pub(crate) broken: Option<Error>,
     /// From the request's head to the response's end, to a tenth of a second.
     pub(crate) took: Duration,
+    grpc_status: Option<u32>,
+    grpc_message: String,
+    hostname: String,
+}
+
+impl From<testkit::Reply> for Reply {
+    fn from(reply: testkit::Reply) -> Self {
+        Self {
+            grpc_status: reply.grpc_status().map(|code| code.0),
+            grpc_message: reply.grpc_message().to_owned(),
+            hostname: reply.hostname().to_owned(),
+            took: coarse(reply.took),
+            status: reply.status,
+            headers: reply.headers,
+            body: reply.body,
+            trailers: reply.trailers,
+            broken: reply.broken,
+        }
+    }
 }
 
 impl Reply {
     /// From the trailers, or from the headers of a response that has nothing else.
     pub(crate) fn grpc_status(&self) -> Option<u32> {
-        let status = self.trailers.get("grpc-status").or_else(|| self.headers.get("grpc-status"))?;
-        status.to_str().ok()?.parse().ok()
+        self.grpc_status
     }
 
     pub(crate) fn grpc_message(&self) -> &str {
-        self.headers.get("grpc-message").and_then(|value| value.to_str().ok()).unwrap_or_default()
+        &self.grpc_message
     }
 
     /// The pod that answered.
     pub(crate) fn hostname(&self) -> &str {
-        self.headers.get("hostname").and_then(|value| value.to_str().ok()).unwrap_or_default()
+        &self.hostname
     }
 }
 
 /// A call whose request is not over.
-pub(crate) struct Open {
-    pub(crate) upload: h2::SendStream<Bytes>,
-    response: h2::client::ResponseFuture,
-    begin: Instant,
-}
+pub(crate) struct Open(OpenCall);
 
 impl Client {
-    pub(crate) async fn over(io: BoxIo) -> Result<Self, h2::Error> {
-        let (send, connection) = h2::client::handshake(io).await?;
-        Ok(Self { send, driver: Arc::new(tokio::spawn(connection)) })
+    pub(crate) async fn over(io: BoxIo) -> Result<Self, Error> {
+        testkit::Client::over(io).await.map(Self)
     }
 
     /// Whether the connection is over.
     pub(crate) fn is_closed(&self) -> bool {
-        self.driver.is_finished()
+        self.0.is_closed()
     }
 
     /// A gRPC call that begins.
-    pub(crate) async fn open(&self, method: &str) -> Result<Open, h2::Error> {
-        self.open_as(method, "application/grpc").await
-    }
-
-    async fn open_as(&self, method: &str, content_type: &str) -> Result<Open, h2::Error> {
-        let request = Request::post(format!("http://edge.test/api.Echo/{method}"))
-            .header("content-type", content_type)
-            .header("te", "trailers")
-            .header("user-agent", "virtual-time")
-            .body(())
-            .expect("a request");
-        let mut send = self.send.clone().ready().await?;
-        let begin = Instant::now();
-        let (response, upload) = send.send_request(request, false)?;
-        Ok(Open { upload, response, begin })
+    pub(crate) fn open(&self, method: &str) -> Open {
+        Open(self.0.open(request(method, "application/grpc")))
     }
 
     /// A unary gRPC call.
-    pub(crate) async fn echo(&self) -> Result<Reply, h2::Error> {
+    pub(crate) async fn echo(&self) -> Result<Reply, Error> {
         self.unary("Echo").await
     }
 
@@ -102,54 +101,38 @@ impl Client {
         names
     }
 
-    pub(crate) async fn unary(&self, method: &str) -> Result<Reply, h2::Error> {
-        let mut open = self.open(method).await?;
-        open.say("hello", true)?;
-        open.reply().await
+    pub(crate) async fn unary(&self, method: &str) -> Result<Reply, Error> {
+        self.whole(request(method, "application/grpc")).await
     }
 
     /// The same for a client that does not speak gRPC.
-    pub(crate) async fn post(&self, method: &str) -> Result<Reply, h2::Error> {
-        let mut open = self.open_as(method, "text/plain").await?;
-        open.say("hello", true)?;
-        open.reply().await
+    pub(crate) async fn post(&self, method: &str) -> Result<Reply, Error> {
+        self.whole(request(method, "text/plain")).await
     }
+
+    async fn whole(&self, request: Request<()>) -> Result<Reply, Error> {
+        self.0.call(request.map(|()| Body::from(grpc_message(b"hello")))).await.map(Reply::from)
+    }
+}
+
+fn request(method: &str, content_type: &str) -> Request<()> {
+    Request::post(format!("http://edge.test/api.Echo/{method}"))
+        .header("content-type", content_type)
+        .header("te", "trailers")
+        .header("user-agent", "virtual-time")
+        .body(())
+        .expect("a request")
 }
 
 impl Open {
     /// Sends a message of the request.
-    pub(crate) fn say(&mut self, message: &str, last: bool) -> Result<(), h2::Error> {
-        let mut framed = vec![0];
-        framed.extend((message.len() as u32).to_be_bytes());
-        framed.extend(message.as_bytes());
-        self.upload.send_data(framed.into(), last)
+    pub(crate) fn say(&mut self, message: &str, last: bool) {
+        self.0.say(message, last);
     }
 
     /// The response, when it has ended. The request may go on until then.
-    pub(crate) async fn reply(mut self) -> Result<Reply, h2::Error> {
-        let (head, mut stream) = (&mut self.response).await?.into_parts();
-        let (mut body, mut broken) = (Vec::new(), None);
-        while let Some(data) = stream.data().await {
-            match data {
-                Ok(data) => {
-                    let _ = stream.flow_control().release_capacity(data.len());
-                    body.extend_from_slice(&data);
-                }
-                Err(error) => {
-                    broken = Some(error);
-                    break;
-                }
-            }
-        }
-        let trailers = if broken.is_none() { stream.trailers().await? } else { None };
-        Ok(Reply {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body,
-            trailers: trailers.unwrap_or_default(),
-            broken,
-            took: coarse(self.begin.elapsed()),
-        })
+    pub(crate) async fn reply(self) -> Result<Reply, Error> {
+        self.0.reply().await.map(Reply::from)
     }
 }
 
@@ -251,16 +234,6 @@ pub(crate) fn head_of_get(path: &str) -> Vec<u8> {
 
 /// TLS over `io`, as a client that trusts just this certificate.
 pub(crate) async fn tls(io: BoxIo, certificate: &CertificateDer<'static>, alpn: &[&str]) -> io::Result<BoxIo> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(certificate.clone()).expect("a certificate");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("protocol versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let stream = connector.connect(ServerName::try_from("edge.test").expect("a name"), io).await?;
-    Ok(Box::new(stream))
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    testkit::client::tls(io, "edge.test", std::slice::from_ref(certificate), alpn, &provider).await.map(|(io, _)| io)
 }

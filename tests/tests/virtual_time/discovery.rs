@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use meshlib::base::resources::AddressFamily;
+use meshlib::{base::resources::AddressFamily, testkit::Health};
 
-use crate::{
-    app::Health,
-    world::{CHECKED, EdgeOptions, SERVICE, World, coarse, secs},
-};
+use crate::world::{CHECKED, EdgeOptions, SERVICE, World, coarse, secs};
 
 #[tokio::test(start_paused = true)]
 async fn names_are_asked_for_every_five_seconds_v6_first() {
@@ -43,7 +40,7 @@ async fn a_pod_that_is_added_is_checked_at_once_and_serves_after_one_good_check(
         served.is_some_and(|served| (secs(10)..=secs(10) + Duration::from_millis(200)).contains(&served)),
         "{served:?}"
     );
-    assert_eq!(world.app(2).edge_checks()[0], secs(10));
+    assert_eq!(world.edge_checks(2)[0], secs(10));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use meshlib::base::{DrainPhase, DrainTimes};
+use meshlib::base::DrainTimes;
 use tokio::time::sleep;
 
 use crate::{
     client::{ACK, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, Raw, frame, head_of_get, tls},
-    node::raised,
-    world::{CHECKED, EdgeOptions, World, coarse, secs, tasks},
+    world::{CHECKED, EdgeOptions, World, coarse, secs},
 };
 
 const PROBE: &str = "x-envoy-livenessprobe: healthz\r\n";
@@ -23,26 +22,18 @@ pub(crate) async fn draining(tls: bool) -> World {
 
 fn drain(world: &mut World) {
     world.begin = tokio::time::Instant::now();
-    world.edge().server.drain(DrainTimes::default());
+    world.edge().server().drain(DrainTimes::default());
 }
 
-/// Waits until the server says that it is done.
+/// Waits until the server says that it is done, and has ended.
 async fn finished(world: &World) -> Duration {
-    world.edge().server.finished().await;
+    world.sim.node("edge").ended().await;
     world.now()
 }
 
 /// Ends everything: nothing may be left.
 pub(crate) async fn leaves_nothing(mut world: World) {
-    let edge = world.take_edge();
-    let stats = edge.stats().clone();
-    drop(edge);
-    sleep(Duration::from_millis(10)).await;
-    assert_eq!(raised(&stats), Vec::<String>::new());
-    drop((world, stats));
-    // The last lines of the access logs go within a second.
-    sleep(Duration::from_millis(1001)).await;
-    assert_eq!(tasks(), 0);
+    world.sim.stop().await.unwrap_or_else(|left| panic!("{left}"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,12 +52,11 @@ async fn health_fails_at_once_and_everything_else_goes_on_for_five_seconds() {
         assert_eq!(reply.grpc_status(), Some(0));
         assert_eq!(reply.headers["x-envoy-immediate-health-check-fail"], "true");
         assert_eq!(world.client().await.echo().await.unwrap().grpc_status(), Some(0), "new connections are taken");
-        assert!(world.admin(world.edge(), "GET", "/ready").await.ends_with("DRAINING\n"));
+        assert!(world.edge_admin("GET", "/ready").await.ends_with("DRAINING\n"));
     }
     world.at(5.0).await;
     assert_eq!(world.dial().await.err().expect("a closed port").kind(), std::io::ErrorKind::ConnectionRefused);
     assert_eq!(finished(&world).await, secs(5), "an idle client that answers the PING holds nothing up");
-    assert_eq!(world.edge().server.resources().drain().phase(), DrainPhase::Draining);
     drop(client);
     let resets = world.edge().stats().counter_value("http.ingress_https.downstream_rq_drain_reset");
     assert_eq!(resets, Some(0));
@@ -182,7 +172,7 @@ async fn so_it_may_behind_tls() {
     world.at(4.9).await;
     let (late, mut silent) = (world.dial().await.unwrap(), world.raw().await);
     world.at(5.5).await;
-    let mut late = Raw::over(tls(late, &world.certificate, &[]).await.unwrap());
+    let mut late = Raw::over(tls(late, &world.certificate(), &[]).await.unwrap());
     late.get("/api.Echo/Echo", "").await;
     let answer = late.rest().await.to_ascii_lowercase();
     assert!(answer.starts_with("http/1.1 200 ") && answer.contains("connection: close\r\n"), "{answer}");
@@ -196,8 +186,8 @@ async fn so_it_may_behind_tls() {
 async fn what_is_left_is_cut_twenty_five_seconds_after_the_signal() {
     let world = draining(false).await;
     let (client, mut http1) = (world.client().await, world.raw().await);
-    let mut chat = client.open("Chat").await.unwrap();
-    chat.say("for ever", false).unwrap();
+    let mut chat = client.open("Chat");
+    chat.say("for ever", false);
     http1.write(b"POST /api.Echo/Chat HTTP/1.1\r\nhost: edge.test\r\ncontent-length: 9\r\n\r\nhal").await;
     world.at(24.9).await;
     assert_eq!(world.edge().gauge("upstream_rq_active"), 2);
@@ -208,7 +198,8 @@ async fn what_is_left_is_cut_twenty_five_seconds_after_the_signal() {
     http1.rest().await;
     assert_eq!(world.now(), secs(25));
     world.at(25.2).await;
-    let stats = world.edge().stats();
+    let edge = world.edge();
+    let stats = edge.stats();
     assert_eq!(stats.gauge_value("http.ingress_https.downstream_rq_active"), Some(0));
     assert_eq!(stats.gauge_value("http.ingress_https.downstream_cx_active"), Some(0));
     assert_eq!(world.edge().gauge("upstream_rq_active"), 0);
@@ -226,10 +217,10 @@ async fn a_second_signal_stops_at_once() {
     for at in [2, 7] {
         let world = draining(false).await;
         let client = world.client().await;
-        let chat = client.open("Chat").await.unwrap();
+        let chat = client.open("Chat");
         world.at(at as f64).await;
         assert!(!client.is_closed());
-        world.edge().server.stop();
+        world.edge().server().stop();
         assert_eq!(finished(&world).await, secs(at));
         let reply = chat.reply().await;
         assert!(reply.as_ref().map_or(true, |reply| reply.broken.is_some()), "{reply:?}");
@@ -245,10 +236,10 @@ async fn a_second_signal_stops_at_once() {
 async fn a_drain_may_be_shorter() {
     let mut world = World::running([1], CHECKED).await;
     let client = world.client().await;
-    let chat = client.open("Chat").await.unwrap();
+    let chat = client.open("Chat");
     world.begin = tokio::time::Instant::now();
-    world.edge().server.drain(DrainTimes::within(secs(10)));
-    world.edge().server.drain(DrainTimes::default());
+    world.edge().server().drain(DrainTimes::within(secs(10)));
+    world.edge().server().drain(DrainTimes::default());
     world.at(1.9).await;
     assert!(world.dial().await.is_ok());
     world.at(2.1).await;
@@ -263,14 +254,14 @@ async fn a_drain_may_be_shorter() {
 async fn quitquitquit_ends_the_wait_at_once() {
     let world = World::running([1], CHECKED).await;
     let client = world.client().await;
-    let chat = client.open("Chat").await.unwrap();
+    let chat = client.open("Chat");
     world.at(10.0).await;
     let begin = tokio::time::Instant::now();
-    let answer = world.admin(world.edge(), "GET", "/quitquitquit").await;
+    let answer = world.edge_admin("GET", "/quitquitquit").await;
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
-    let (answer, ()) = tokio::join!(world.admin(world.edge(), "POST", "/quitquitquit"), world.edge().server.finished());
+    let (answer, ended) = tokio::join!(world.edge_admin("POST", "/quitquitquit"), finished(&world));
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    assert_eq!(coarse(begin.elapsed()), secs(0));
+    assert_eq!((coarse(begin.elapsed()), ended), (secs(0), secs(10)));
     drop((client, chat));
     leaves_nothing(world).await;
 }

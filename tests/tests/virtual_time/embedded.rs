@@ -9,7 +9,7 @@ use meshlib::{
     base::{DrainTimes, ErrorKind, RequestInfo, Resources, resources::Network},
     http::Body,
     proxy::mesh::{Mesh, MeshService},
-    testkit::Testkit,
+    testkit::{TestCertificate, Testkit},
 };
 use tokio::time::sleep;
 use tower::{Service, ServiceExt, service_fn};
@@ -17,7 +17,9 @@ use tower::{Service, ServiceExt, service_fn};
 use crate::{
     client::Raw,
     node::raised,
-    world::{CHECKED, EDGE_FILE, EdgeOptions, SIDECAR_FILE, World, edge_file, secs, sidecar_address, tasks},
+    world::{
+        CHAIN, CHECKED, EDGE_FILE, EdgeOptions, KEY, SIDECAR_FILE, World, edge_file, secs, sidecar_address, tasks,
+    },
 };
 
 fn mesh(file: &str, resources: &Resources) -> Mesh {
@@ -121,9 +123,9 @@ async fn a_cluster_and_a_listener_without_its_socket() {
     assert_eq!(answer(&service).await.1, "0");
     drop((cluster, service));
     gone(&kit).await;
-    let checks = world.app(1).edge_checks().len();
+    let checks = world.edge_checks(1).len();
     sleep(secs(60)).await;
-    assert_eq!(world.app(1).edge_checks().len(), checks, "nobody checks any more");
+    assert_eq!(world.edge_checks(1).len(), checks, "nobody checks any more");
     drop((world, kit));
     sleep(secs(2)).await;
     assert_eq!(tasks(), 0);
@@ -133,6 +135,10 @@ async fn a_cluster_and_a_listener_without_its_socket() {
 async fn a_listener_in_front_of_an_application() {
     let world = World::new(1);
     let kit = world.edge_kit();
+    let provider = kit.resources.crypto_provider();
+    let certificate = TestCertificate::new(&["edge.test"], provider, kit.resources.random()).unwrap();
+    kit.files.write(CHAIN, certificate.chain_pem());
+    kit.files.write(KEY, certificate.key_pem());
     let mesh = mesh(&edge_file(EdgeOptions { tls: true, ..CHECKED }), &kit.resources);
     world.publish([]);
     let address = mesh.serve_with("0.0.0.0:443", application("axum")).unwrap();
@@ -141,7 +147,7 @@ async fn a_listener_in_front_of_an_application() {
     assert!(again.contains("is served already"), "{again}");
 
     // TLS, the health-check filter, forwarded headers and the log are the file's; routes are the application's.
-    let io = crate::client::tls(world.dial().await.unwrap(), &world.certificate, &["http/1.1"]).await.unwrap();
+    let io = crate::client::tls(world.dial().await.unwrap(), certificate.der(), &["http/1.1"]).await.unwrap();
     let mut raw = Raw::over(io);
     raw.get("/any/path", "").await;
     let reply = raw.until("/any/path").await.to_ascii_lowercase();
@@ -220,7 +226,7 @@ async fn an_application_takes_one_listener_and_the_file_has_the_rest() {
     server.finished().await;
     drop(server);
     gone(&kit).await;
-    drop(world.take_edge());
+    world.kill_edge().await;
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Health checks: when they are made, what they decide, and what panic makes of it.
 
-use crate::{
-    app::Health,
-    world::{CHECKED, EdgeOptions, World, secs, sidecar_address},
-};
+use meshlib::testkit::Health;
+
+use crate::world::{CHECKED, EdgeOptions, World, secs, sidecar_address};
 
 const NO_PANIC: EdgeOptions =
     EdgeOptions { tls: false, cluster: "common_lb_config: {healthy_panic_threshold: {value: 0}}", checks: "" };
@@ -11,7 +10,7 @@ const NO_PANIC: EdgeOptions =
 /// An edge that starts at 0 s, before the sidecar that starts at 1 s.
 async fn edge_before_sidecar(options: EdgeOptions) -> World {
     let mut world = World::new(1);
-    world.start_app(1);
+    world.start_app(1).await;
     world.publish([1]);
     world.start_edge(options).await;
     assert_eq!(world.now(), secs(0), "a refused check is a result: nothing to wait for");
@@ -35,7 +34,7 @@ async fn a_sidecar_that_starts_after_the_edge_is_found_after_sixty_seconds() {
     assert_eq!(edge.flags(1), "/failed_active_hc", "one of two");
     let healthy = world.when("the host is healthy", || edge.flags(1) == "healthy").await;
     assert_eq!(healthy, secs(70));
-    assert_eq!(world.app(1).edge_checks(), [secs(60), secs(70)]);
+    assert_eq!(world.edge_checks(1), [secs(60), secs(70)]);
     client.echo().await.unwrap();
     assert_eq!(edge.counter("lb_healthy_panic"), 1, "no panic any more");
 }
@@ -67,7 +66,7 @@ async fn checks_come_an_interval_after_the_end_of_the_last_one() {
     world.app(1).set_health(Health::Serving);
     let healthy = world.when("it is back", || world.edge().flags(1) == "healthy").await;
     assert_eq!(healthy, secs(42));
-    assert_eq!(world.app(1).edge_checks(), [0, 10, 21, 32, 42].map(secs));
+    assert_eq!(world.edge_checks(1), [0, 10, 21, 32, 42].map(secs));
     assert_eq!(world.edge().counter("health_check.network_failure"), 2);
 }
 
@@ -158,7 +157,7 @@ async fn a_sidecar_asks_its_only_host_whatever_its_health() {
     let panics = world.sidecar(1).counter("lb_healthy_panic");
     assert_eq!(world.client().await.echo().await.unwrap().hostname(), "pod-1");
     assert!(world.sidecar(1).counter("lb_healthy_panic") > panics);
-    world.pod(1).app = None;
+    world.kill_app(1).await;
     let reply = world.client().await.echo().await.unwrap();
     assert_eq!(reply.grpc_status(), Some(14), "{reply:?}");
 }

@@ -1,9 +1,8 @@
 //! Two meshes in one process: different settings, the same names and ports, and neither sees the other.
 
-use meshlib::base::DrainTimes;
+use meshlib::{base::DrainTimes, testkit::Health};
 
 use crate::{
-    app::Health,
     node::raised,
     world::{CHECKED, EdgeOptions, World, secs},
 };
@@ -41,11 +40,11 @@ async fn two_meshes_do_not_see_each_other() {
     one.kit.dns.nx(crate::world::SERVICE);
     one.at(26.0).await;
     assert_eq!((one.edge().hosts(), other.edge().hosts()), ((0, 0), (1, 0)));
-    one.edge().server.drain(DrainTimes::default());
+    one.edge().server().drain(DrainTimes::default());
     one.at(32.0).await;
     assert!(one.dial().await.is_err() && clients.0.is_closed());
     assert!(other.dial().await.is_ok() && !clients.1.is_closed());
-    assert!(!other.edge().server.resources().drain().health_failing());
+    assert!(!other.edge().kit.resources.drain().health_failing());
     assert_eq!((one.edge().log().len(), other.edge().log().len()), (5, 5));
     assert!(other.edge().log()[4].contains(" 200 UH "), "{:?}", other.edge().log());
 

@@ -35,11 +35,9 @@ async fn a_server_that_goes_writes_what_it_has() {
     let mut world = World::running([1], CHECKED).await;
     let client = world.client().await;
     client.echo().await.unwrap();
-    let unfinished = client.open("Chat").await.unwrap();
+    let unfinished = client.open("Chat");
     sleep(Duration::from_millis(1)).await;
-    let edge = world.take_edge();
-    let logs = edge.kit.logs.clone();
-    drop(edge);
+    let (_, logs) = world.kill_edge().await;
     sleep(Duration::from_millis(10)).await;
     let log = logs.lines("/dev/stdout");
     assert_eq!(log.len(), 2, "{log:?}");
@@ -50,7 +48,7 @@ async fn a_server_that_goes_writes_what_it_has() {
 #[tokio::test(start_paused = true)]
 async fn the_admin_interface_logs_and_counts_as_envoys_does() {
     let world = World::running([1], CHECKED).await;
-    let answer = world.admin(world.edge(), "GET", "/ready").await;
+    let answer = world.edge_admin("GET", "/ready").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     world.when("the line is written", || !world.edge().log().is_empty()).await;
     let log = world.edge().log();
@@ -59,7 +57,8 @@ async fn the_admin_interface_logs_and_counts_as_envoys_does() {
         log[0].contains("\"GET /ready HTTP/1.1\" 200 - 0 5 0 - \"10.0.0.1\" \"-\" \"-\" \"admin\" \"-\""),
         "{log:?}"
     );
-    let stats = world.edge().kit.resources.stats();
+    let edge = world.edge();
+    let stats = edge.stats();
     assert_eq!(stats.counter_value("listener.admin.downstream_cx_total"), Some(1));
     assert_eq!(stats.counter_value("listener.127.0.0.1_8090.downstream_cx_total"), None);
 }

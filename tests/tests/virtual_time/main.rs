@@ -1,7 +1,6 @@
 //! A whole mesh under a paused clock: hours of it in seconds, to the second, and the same each time.
 #![cfg(test)]
 
-mod app;
 mod client;
 mod discovery;
 mod drain;

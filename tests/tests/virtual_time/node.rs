@@ -1,25 +1,28 @@
 //! A proxy of the world, and how to look at it.
 
+use std::sync::Arc;
+
 use meshlib::{
     base::{Stats, stats::StatValue},
-    envoy,
     proxy::server::Server,
-    testkit::Testkit,
+    testkit::{self, Testkit},
 };
 
 use crate::world::address;
 
-/// A proxy and its surroundings.
+/// A proxy that runs, or has run, and its surroundings.
 pub(crate) struct Node {
-    pub(crate) server: Server,
+    server: Option<Arc<Server>>,
     pub(crate) kit: Testkit,
 }
 
 impl Node {
-    pub(crate) async fn start(name: &str, file: &str, kit: Testkit) -> Self {
-        let loaded = envoy::load(name, file).unwrap_or_else(|errors| panic!("{errors}"));
-        let server = Server::start(loaded.config, kit.resources.clone()).await.expect("it starts");
-        Self { server, kit }
+    pub(crate) fn of(node: &testkit::Node) -> Self {
+        Self { server: node.server(), kit: node.kit().clone() }
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        self.server.as_deref().expect("it runs")
     }
 
     pub(crate) fn stats(&self) -> &Stats {
@@ -40,13 +43,13 @@ impl Node {
 
     /// How many hosts its cluster has, and how many of them are healthy.
     pub(crate) fn hosts(&self) -> (usize, usize) {
-        let hosts = self.server.cluster("echo-grpc").expect("its cluster").hosts().load_full();
+        let hosts = self.server().cluster("echo-grpc").expect("its cluster").hosts().load_full();
         (hosts.hosts().len(), hosts.healthy())
     }
 
     /// The health flags of a pod, as `/clusters` prints them; empty when it is none of the hosts.
     pub(crate) fn flags(&self, pod: u8) -> String {
-        let hosts = self.server.cluster("echo-grpc").expect("its cluster").hosts().load_full();
+        let hosts = self.server().cluster("echo-grpc").expect("its cluster").hosts().load_full();
         let host = hosts.hosts().iter().find(|host| host.address().ip() == address(pod));
         host.map(|host| host.health().to_string()).unwrap_or_default()
     }

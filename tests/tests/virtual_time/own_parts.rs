@@ -26,12 +26,12 @@ use meshlib::{
         reader::{FromConfig, Read, Reader},
     },
     proxy::mesh::{Mesh, MeshService},
+    testkit::Health,
 };
 use tokio::{sync::watch, time::sleep};
 use tower::ServiceExt;
 
 use crate::{
-    app::Health,
     node::raised,
     world::{World, address, secs, sidecar_address, tasks},
 };
@@ -194,7 +194,7 @@ async fn a_cluster_made_of_the_applications_own_parts() {
 
     // Health: the check is ours, so what the application says of itself does not count.
     world.app(1).set_health(Health::NotServing);
-    world.pod(2).sidecar = None;
+    world.kill_sidecar(2).await;
     sleep(secs(6)).await;
     let healthy = |name: &str| mesh.resources().stats().gauge_value(&format!("cluster.shards.{name}"));
     assert_eq!((healthy("membership_total"), healthy("membership_healthy")), (Some(3), Some(2)));

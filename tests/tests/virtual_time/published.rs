@@ -24,17 +24,13 @@ fn files() -> (String, String, &'static str) {
 async fn it_works_by_panic_routing_alone() {
     let (edge, sidecar, folder) = files();
     let mut world = World::new(1);
-    for name in ["tls.crt", "tls.key"] {
-        let pair = world.read(&format!("/etc/envoy/certs/{name}"));
-        world.files.write(format!("{folder}/{name}"), pair);
-    }
     for pod in 1..=3 {
-        world.start_app(pod);
-        world.start_sidecar_from(pod, &sidecar).await;
+        world.start_app_beside(pod, &sidecar).await;
+        world.start_sidecar(pod).await;
     }
     world.publish(1..=3);
     world.start_edge_from(&edge).await;
-    let io = tls(world.dial().await.unwrap(), &world.certificate, &[]).await.unwrap();
+    let io = tls(world.dial().await.unwrap(), &world.certificate_in(&format!("{folder}/tls.crt")), &[]).await.unwrap();
     let client = Client::over(io).await.unwrap();
     let mut answered = client.answered_by(300).await;
     answered.dedup();
@@ -54,6 +50,6 @@ async fn it_works_by_panic_routing_alone() {
     assert!(checks[0].contains("\"Envoy/HC\"") && checks[0].contains("\"echo-grpc\""), "{}", checks[0]);
     // The sidecars' own checks go to the application, and pass.
     assert_eq!(world.sidecar(1).hosts(), (1, 1));
-    assert!(world.app(1).edge_checks().is_empty());
-    assert_eq!(world.app(1).sidecar_checks()[..3], [0, 60, 70].map(secs));
+    assert!(world.edge_checks(1).is_empty());
+    assert_eq!(world.sidecar_checks(1)[..3], [0, 60, 70].map(secs));
 }

@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 
-use meshlib::testkit::Testkit;
+use meshlib::testkit::{Health, Testkit};
 use tokio::{runtime::Builder, task::JoinSet};
 
 use crate::{
-    app::Health,
     node::Node,
     world::{EdgeOptions, World, edge_address, sidecar_address},
 };
@@ -44,8 +43,8 @@ async fn story(seed: u64) -> String {
             writeln!(told, "{:?} {reply:?}", world.now()).unwrap();
         }
     }
-    told += &tell(world.edge());
-    told += &tell(world.sidecar(1));
+    told += &tell(&world.edge());
+    told += &tell(&world.sidecar(1));
     for address in [edge_address(), sidecar_address(1), sidecar_address(2), sidecar_address(3)] {
         writeln!(told, "{address} {}", world.kit.network.connects(address)).unwrap();
     }
@@ -59,7 +58,7 @@ async fn change(world: &mut World, second: u32) {
         20 => world.publish([1, 2, 3]),
         60 => world.app(2).set_health(Health::NotServing),
         90 => world.kit.dns.fail(name),
-        120 => drop(world.pod(3).sidecar.take()),
+        120 => world.kill_sidecar(3).await,
         150 => world.publish([1, 2]),
         180 => world.app(2).set_health(Health::Serving),
         200 => drop(world.kit.network.cut(sidecar_address(1))),

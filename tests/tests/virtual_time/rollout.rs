@@ -26,7 +26,7 @@ async fn a_pod_that_drains_gets_nothing_more_and_no_call_fails() {
     let draining = async {
         world.at(12.03).await;
         // The kubelet sends SIGTERM; DNS follows later.
-        world.sidecar(2).server.drain(DrainTimes::default());
+        world.sidecar(2).server().drain(DrainTimes::default());
         world.at(20.0).await;
         world.publish([1, 3]);
     };
@@ -37,7 +37,7 @@ async fn a_pod_that_drains_gets_nothing_more_and_no_call_fails() {
     assert_eq!(edge.hosts(), (2, 2));
     assert_eq!(edge.flags(2), "");
     assert_eq!(world.kit.network.open_connections((address(2), 8786).into()), 0);
-    assert_eq!(world.sidecar(2).server.resources().drain().connections(), 0);
+    assert_eq!(world.sidecar(2).kit.resources.drain().connections(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,14 +45,14 @@ async fn a_host_that_says_its_checks_fail_is_out_until_two_good_ones() {
     let world = World::running([1, 2], CHECKED).await;
     let client = world.client().await;
     world.at(12.0).await;
-    world.sidecar(2).server.resources().drain().fail_health(true);
+    world.sidecar(2).kit.resources.drain().fail_health(true);
     assert_eq!(client.answered_by(2).await, ["pod-1", "pod-2"]);
     tokio::task::yield_now().await;
     assert_eq!((world.edge().hosts(), world.edge().flags(2)), ((2, 1), "/failed_active_hc".to_owned()));
     assert_eq!(client.answered_by(4).await, ["pod-1"; 4]);
     world.at(55.0).await;
     assert_eq!(world.edge().hosts(), (2, 1), "its checks pass through it, and say so too");
-    world.sidecar(2).server.resources().drain().fail_health(false);
+    world.sidecar(2).kit.resources.drain().fail_health(false);
     let back = world.when("it is back", || world.edge().hosts() == (2, 2)).await;
     assert_eq!(back, secs(70));
 }

@@ -2,21 +2,19 @@
 
 use std::time::Duration;
 
-use meshlib::{base::resources::Network, testkit::Testkit};
+use meshlib::{
+    base::resources::Network,
+    testkit::{Health, NodeState, Testkit},
+};
 
 use crate::{
-    app::Health,
     client::{Raw, tls},
-    node::{Node, raised},
-    world::{CHECKED, EdgeOptions, SERVICE, World, edge_address, edge_file, secs, tasks},
+    node::raised,
+    world::{CHAIN, CHECKED, EdgeOptions, KEY, SERVICE, World, edge_address, secs, tasks},
 };
 
 /// The kubelet's question.
 const PROBE: &str = "x-envoy-livenessprobe: healthz\r\nconnection: close\r\n";
-
-async fn start(kit: Testkit, options: EdgeOptions) -> Node {
-    Node::start("edge.envoy.yaml", &edge_file(options), kit).await
-}
 
 #[tokio::test(start_paused = true)]
 async fn clients_wait_in_the_queue_until_the_first_checks_are_through() {
@@ -24,26 +22,23 @@ async fn clients_wait_in_the_queue_until_the_first_checks_are_through() {
     world.start_pod(1).await;
     world.app(1).set_health(Health::Silent);
     world.publish([1]);
-    let starting = async {
-        let edge = start(world.edge_kit(), CHECKED).await;
-        assert_eq!(world.now(), secs(1), "the check's timeout");
-        edge
-    };
-    let early = async {
-        world.at(0.1).await;
-        let reply = world.client().await.echo().await.unwrap();
-        assert_eq!((reply.grpc_status(), world.now()), (Some(0), secs(1)), "answered in panic, once warm");
-    };
-    let (_edge, ()) = tokio::join!(starting, early);
+    world.begin_edge(CHECKED).await;
+    world.at(0.1).await;
+    assert!(matches!(world.sim.node("edge").state(), NodeState::Starting));
+    let reply = world.client().await.echo().await.unwrap();
+    assert_eq!((reply.grpc_status(), world.now()), (Some(0), secs(1)), "answered in panic, once the check timed out");
+    assert!(matches!(world.sim.node("edge").state(), NodeState::Up(_)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_start_that_is_given_up_leaves_nothing() {
-    let world = World::new(1);
+    let mut world = World::new(1);
     world.kit.dns.hang(SERVICE);
-    let kit = world.edge_kit();
-    let given_up = tokio::time::timeout(secs(2), start(kit.clone(), EdgeOptions::default())).await;
-    assert!(given_up.is_err());
+    world.begin_edge(EdgeOptions::default()).await;
+    world.at(2.0).await;
+    assert!(tasks() > 0);
+    let kit = world.sim.node("edge").kit().clone();
+    world.kill_edge().await;
     kit.network.bind(edge_address()).expect("its port is free at once");
     kit.network.bind(([127, 0, 0, 1], 8090).into()).expect("and that of its admin interface");
     tokio::task::yield_now().await;
@@ -52,22 +47,15 @@ async fn a_start_that_is_given_up_leaves_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn the_admin_interface_answers_while_the_clusters_warm_up() {
-    let world = World::new(1);
+    let mut world = World::new(1);
     world.kit.dns.hang(SERVICE);
-    let kit = world.edge_kit();
-    let ready = async || {
-        let mut raw = Raw::connect(&kit.network, ([127, 0, 0, 1], 8090).into()).await.unwrap();
-        raw.get("/ready", "connection: close\r\n").await;
-        raw.rest().await
-    };
-    let early = async {
-        world.at(2.0).await;
-        let answer = ready().await;
-        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("\r\n\r\nINITIALIZING\n"), "{answer}");
-    };
-    let (_edge, ()) = tokio::join!(start(kit.clone(), EdgeOptions::default()), early);
-    assert_eq!(world.now(), secs(5));
-    let answer = ready().await;
+    world.begin_edge(EdgeOptions::default()).await;
+    world.at(2.0).await;
+    let answer = world.edge_admin("GET", "/ready").await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("\r\n\r\nINITIALIZING\n"), "{answer}");
+    let serves = || matches!(world.sim.node("edge").state(), NodeState::Up(_));
+    assert_eq!(world.when("it serves", serves).await, secs(5));
+    let answer = world.edge_admin("GET", "/ready").await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nLIVE\n"), "{answer}");
 }
 
@@ -90,7 +78,7 @@ async fn a_dead_name_server_does_not_keep_the_kubelet_waiting() {
         assert_eq!(world.now(), secs(started));
         // HTTP/1.1 over TLS, no ALPN, a new connection for each probe.
         for (headers, status) in [(PROBE, "200 OK"), ("connection: close\r\n", "404 Not Found")] {
-            let mut probe = Raw::over(tls(world.dial().await.unwrap(), &world.certificate, &[]).await.unwrap());
+            let mut probe = Raw::over(tls(world.dial().await.unwrap(), &world.certificate(), &[]).await.unwrap());
             probe.get("/healthz", headers).await;
             let answer = probe.rest().await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
@@ -124,17 +112,18 @@ async fn calls_succeed_within_six_seconds_of_dns_coming_back() {
 #[tokio::test(start_paused = true)]
 async fn a_certificate_that_is_written_anew_is_shown_within_two_seconds() {
     let world = World::running([1], EdgeOptions { tls: true, ..CHECKED }).await;
-    let io = tls(world.dial().await.unwrap(), &world.certificate, &["h2"]).await.unwrap();
+    let certificate = world.certificate();
+    let io = tls(world.dial().await.unwrap(), &certificate, &["h2"]).await.unwrap();
     let client = crate::client::Client::over(io).await.unwrap();
     let pair = rcgen::generate_simple_self_signed(["edge.test".to_owned()]).unwrap();
     world.at(10.5).await;
-    world.files.write("/etc/envoy/certs/tls.crt", pair.cert.pem());
+    world.edge_files().write(CHAIN, pair.cert.pem());
     world.at(20.0).await;
-    let before = tls(world.dial().await.unwrap(), &world.certificate, &[]).await;
+    let before = tls(world.dial().await.unwrap(), &certificate, &[]).await;
     assert!(before.is_ok(), "a certificate without its key changes nothing");
-    world.files.write("/etc/envoy/certs/tls.key", pair.signing_key.serialize_pem());
+    world.edge_files().write(KEY, pair.signing_key.serialize_pem());
     world.at(22.0).await;
     assert!(tls(world.dial().await.unwrap(), pair.cert.der(), &[]).await.is_ok());
-    assert!(tls(world.dial().await.unwrap(), &world.certificate, &[]).await.is_err());
+    assert!(tls(world.dial().await.unwrap(), &certificate, &[]).await.is_err());
     assert_eq!(client.echo().await.unwrap().grpc_status(), Some(0), "open connections go on");
 }

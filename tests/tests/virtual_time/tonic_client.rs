@@ -5,15 +5,12 @@ use std::time::Duration;
 use meshlib::{
     base::Error,
     cluster::{Cluster, ClusterBuilder, ClusterService, config::HealthCheckConfig, config::StrictDnsConfig},
-    testkit::Testkit,
+    testkit::{App, Health, ServingApp, Testkit},
 };
 use meshlib_examples::proto::{EchoRequest, echo_client::EchoClient};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::{
-    app::{App, Health},
-    world::{SERVICE, address, secs},
-};
+use crate::world::{SERVICE, address, secs};
 
 const PORT: u16 = 8081;
 
@@ -30,8 +27,10 @@ impl Pods {
         Self { kit, begin: Instant::now() }
     }
 
-    fn start(&self, pod: u8) -> App {
-        App::start(&format!("pod-{pod}"), &self.kit.network, (address(pod), PORT).into(), self.begin)
+    fn start(&self, pod: u8) -> (App, ServingApp) {
+        let app = App::since(format!("pod-{pod}"), self.begin);
+        let serving = app.serve(&self.kit.network, (address(pod), PORT).into()).expect("the address is free");
+        (app, serving)
     }
 
     fn publish(&self, pods: impl IntoIterator<Item = u8>) {
@@ -90,7 +89,7 @@ async fn new_pods_are_there_within_a_refresh_and_no_call_fails() {
 #[tokio::test(start_paused = true)]
 async fn the_first_call_waits_for_resolution_and_check() {
     let pods = Pods::new();
-    let one = pods.start(1);
+    let (one, _serving) = pods.start(1);
     one.set_health(Health::Silent);
     let _two = pods.start(2);
     pods.publish([1, 2]);
@@ -114,9 +113,9 @@ async fn a_pod_that_starts_after_its_first_check_is_back_after_two_intervals() {
     pods.at(1).await;
     let status = client.echo(EchoRequest::default()).await.expect_err("it is not there");
     assert!(status.message().ends_with("10.1.0.1:8081 is /failed_active_hc"), "{status}");
-    let app = pods.start(1);
+    let (app, _serving) = pods.start(1);
     pods.at(21).await;
-    assert_eq!(app.sidecar_checks().len(), 2, "at 10 and 20 s");
+    assert_eq!(app.checks().len(), 2, "at 10 and 20 s");
     assert_eq!(answered_by(&mut client).await, "pod-1");
 }
 

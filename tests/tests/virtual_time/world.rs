@@ -1,25 +1,25 @@
-//! A deployment in memory: pods with application and sidecar, an edge, DNS; everything from files, under one clock.
+//! A deployment in [`Sim`]: pods with application and sidecar, an edge, DNS; everything from files.
 
 use std::{
-    collections::BTreeMap,
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
     time::Duration,
 };
 
 use meshlib::{
-    base::resources::{BoxIo, Files, Network},
-    testkit::{MemoryFiles, MemoryNetwork, Testkit},
+    base::{
+        Stats,
+        resources::{BoxIo, Files, Network},
+    },
+    testkit::{Answer, App, Event, MemoryLogs, MemoryNetwork, Sim, Testkit},
 };
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep, sleep_until},
 };
 
 use crate::{
-    app::App,
     client::{Client, Raw},
     node::Node,
 };
@@ -33,6 +33,8 @@ const EDGE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 
 pub(crate) const EDGE_FILE: &str = include_str!("edge.envoy.yaml");
 pub(crate) const SIDECAR_FILE: &str = include_str!("sidecar.envoy.yaml");
+pub(crate) const CHAIN: &str = "/etc/envoy/certs/tls.crt";
+pub(crate) const KEY: &str = "/etc/envoy/certs/tls.key";
 pub(crate) const TLS_LINES: &str = "tls_context:
         common_tls_context:
           tls_certificates:
@@ -56,38 +58,18 @@ pub(crate) const CHECKED: EdgeOptions = EdgeOptions { tls: false, cluster: "", c
 
 /// All of it. Dropping it ends all of it.
 pub(crate) struct World {
+    pub(crate) sim: Sim,
     pub(crate) kit: Testkit,
+    /// Times are counted from here.
     pub(crate) begin: Instant,
-    pub(crate) certificate: CertificateDer<'static>,
-    pub(crate) files: MemoryFiles,
-    pods: BTreeMap<u8, Pod>,
-    edge: Option<Node>,
-}
-
-/// Application and sidecar.
-#[derive(Default)]
-pub(crate) struct Pod {
-    pub(crate) app: Option<App>,
-    pub(crate) sidecar: Option<Node>,
 }
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        let pair = rcgen::generate_simple_self_signed(["edge.test".to_owned()]).expect("a certificate");
-        let files = MemoryFiles::new();
-        files.write("/etc/envoy/certs/tls.crt", pair.cert.pem());
-        files.write("/etc/envoy/certs/tls.key", pair.signing_key.serialize_pem());
-        let mut kit = Testkit::seeded(seed);
-        kit.resources = kit.resources.with_files(Arc::new(files.clone()));
+        let sim = Sim::empty(seed);
+        let kit = sim.kit().clone();
         kit.dns.set(SERVICE, []);
-        Self {
-            kit,
-            begin: Instant::now(),
-            certificate: pair.cert.der().clone(),
-            files,
-            pods: BTreeMap::new(),
-            edge: None,
-        }
+        Self { sim, kit, begin: Instant::now() }
     }
 
     /// These pods behind an edge, warm and published.
@@ -108,23 +90,35 @@ impl World {
     }
 
     pub(crate) async fn start_pod(&mut self, pod: u8) {
-        self.start_app(pod);
+        self.start_app(pod).await;
         self.start_sidecar(pod).await;
     }
 
-    pub(crate) fn start_app(&mut self, pod: u8) {
-        let network = self.kit.network.at(address(pod));
-        let app = App::start(&format!("pod-{pod}"), &network, local(8081), self.begin);
-        self.pods.entry(pod).or_default().app = Some(app);
+    pub(crate) async fn start_app(&mut self, pod: u8) {
+        self.start_app_beside(pod, SIDECAR_FILE).await;
+    }
+
+    /// Starts the application of a pod whose sidecar will have this file.
+    pub(crate) async fn start_app_beside(&mut self, pod: u8, file: &str) {
+        self.sim.add_at(&name(pod), address(pod), file).unwrap_or_else(|error| panic!("{error}"));
+        self.sim.hold_back(&name(pod));
+        self.app(pod).on("/api.Echo/Drip", Answer::Drip(secs(1)));
+        self.app(pod).on("/api.Echo/Chat", Answer::Mirror);
+        self.sim.apply(Event::StartApps(name(pod))).await;
     }
 
     pub(crate) async fn start_sidecar(&mut self, pod: u8) {
-        self.start_sidecar_from(pod, SIDECAR_FILE).await;
+        self.sim.start(&name(pod)).await.expect("it starts");
     }
 
-    pub(crate) async fn start_sidecar_from(&mut self, pod: u8, file: &str) {
-        let node = Node::start("sidecar.envoy.yaml", file, self.kit.at(address(pod))).await;
-        self.pods.entry(pod).or_default().sidecar = Some(node);
+    /// Kills the sidecar of a pod; its application goes on.
+    pub(crate) async fn kill_sidecar(&mut self, pod: u8) {
+        self.sim.apply(Event::KillProxy(name(pod))).await;
+    }
+
+    /// Kills the application of a pod; its sidecar goes on.
+    pub(crate) async fn kill_app(&mut self, pod: u8) {
+        self.sim.apply(Event::KillApps(name(pod))).await;
     }
 
     /// Starts the edge, and waits until it accepts.
@@ -133,37 +127,67 @@ impl World {
     }
 
     pub(crate) async fn start_edge_from(&mut self, file: &str) {
-        self.edge = Some(Node::start("edge.envoy.yaml", file, self.edge_kit()).await);
+        self.begin_edge_from(file).await;
+        self.sim.start("edge").await.expect("it starts");
     }
 
-    /// A file of the world.
-    pub(crate) fn read(&self, path: &str) -> Vec<u8> {
-        self.files.read(path.as_ref()).expect("a file")
+    /// Starts the edge, and does not wait.
+    pub(crate) async fn begin_edge(&mut self, options: EdgeOptions) {
+        self.begin_edge_from(&edge_file(options)).await;
     }
 
-    /// What the edge runs on.
+    async fn begin_edge_from(&mut self, file: &str) {
+        self.sim.add_at("edge", EDGE, file).unwrap_or_else(|error| panic!("{error}"));
+        self.sim.apply(Event::StartProxy("edge".to_owned())).await;
+    }
+
+    /// Kills the edge: its stats and its logs.
+    pub(crate) async fn kill_edge(&mut self) -> (Stats, MemoryLogs) {
+        let kit = self.sim.node("edge").kit().clone();
+        self.sim.apply(Event::KillProxy("edge".to_owned())).await;
+        (kit.resources.stats().clone(), kit.logs)
+    }
+
+    /// What a mesh runs on that an application embeds in the place of the edge.
     pub(crate) fn edge_kit(&self) -> Testkit {
         self.kit.at(EDGE)
     }
 
-    pub(crate) fn pod(&mut self, pod: u8) -> &mut Pod {
-        self.pods.get_mut(&pod).expect("it was started")
+    /// The files of the edge.
+    pub(crate) fn edge_files(&self) -> &meshlib::testkit::MemoryFiles {
+        &self.sim.node("edge").kit().files
+    }
+
+    /// The edge's certificate.
+    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
+        self.certificate_in(CHAIN)
+    }
+
+    pub(crate) fn certificate_in(&self, path: &str) -> CertificateDer<'static> {
+        let pem = self.edge_files().read(path.as_ref()).expect("a file");
+        CertificateDer::from_pem_slice(&pem).expect("a certificate")
     }
 
     pub(crate) fn app(&self, pod: u8) -> &App {
-        self.pods.get(&pod).and_then(|pod| pod.app.as_ref()).expect("it runs")
+        self.sim.app(&name(pod))
     }
 
-    pub(crate) fn sidecar(&self, pod: u8) -> &Node {
-        self.pods.get(&pod).and_then(|pod| pod.sidecar.as_ref()).expect("it runs")
+    /// When health checks came by way of the sidecar.
+    pub(crate) fn edge_checks(&self, pod: u8) -> Vec<Duration> {
+        self.app(pod).checks().iter().filter(|check| check.routed).map(|check| check.at).collect()
     }
 
-    pub(crate) fn edge(&self) -> &Node {
-        self.edge.as_ref().expect("it runs")
+    /// When the sidecar's own health checks came.
+    pub(crate) fn sidecar_checks(&self, pod: u8) -> Vec<Duration> {
+        self.app(pod).checks().iter().filter(|check| !check.routed).map(|check| check.at).collect()
     }
 
-    pub(crate) fn take_edge(&mut self) -> Node {
-        self.edge.take().expect("it runs")
+    pub(crate) fn sidecar(&self, pod: u8) -> Node {
+        Node::of(self.sim.node(&name(pod)))
+    }
+
+    pub(crate) fn edge(&self) -> Node {
+        Node::of(self.sim.node("edge"))
     }
 
     /// A network as clients see it.
@@ -187,12 +211,17 @@ impl World {
     }
 
     /// Asks the admin interface of a node, and gives the whole answer.
-    pub(crate) async fn admin(&self, node: &Node, method: &str, path: &str) -> String {
-        let mut raw = Raw::connect(&node.kit.network, local(8090)).await.expect("the admin interface accepts");
+    pub(crate) async fn admin(&self, network: &MemoryNetwork, method: &str, path: &str) -> String {
+        let mut raw = Raw::connect(network, local(8090)).await.expect("the admin interface accepts");
         let request =
             format!("{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         raw.write(request.as_bytes()).await;
         raw.rest().await
+    }
+
+    /// The same of the edge.
+    pub(crate) async fn edge_admin(&self, method: &str, path: &str) -> String {
+        self.admin(&self.kit.network.at(EDGE), method, path).await
     }
 
     /// The time since the world began, to a tenth of a second.
@@ -229,6 +258,11 @@ pub(crate) fn edge_file(options: EdgeOptions) -> String {
         .replace("# TLS", if options.tls { TLS_LINES } else { "" })
         .replace("# CLUSTER", options.cluster)
         .replace("# CHECKS", options.checks)
+}
+
+/// A pod's name.
+pub(crate) fn name(pod: u8) -> String {
+    format!("pod-{pod}")
 }
 
 /// A pod's address.

@@ -1,3 +1,5 @@
+mod faults;
+
 use std::{future::poll_fn, net::SocketAddr, path::Path, time::Duration};
 
 use tokio::{
