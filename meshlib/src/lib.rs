@@ -101,6 +101,7 @@
 #![cfg_attr(not(feature = "envoy"), doc = "[an Envoy file]: #features\n[`envoy`]: #features")]
 #![cfg_attr(not(feature = "testkit"), doc = "[`testkit`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::missing_errors_doc)]
 
 pub mod base;
 pub mod cluster;

@@ -102,7 +102,8 @@ pub struct ControlInputs {
 impl ControlInputs {
     /// What `config` says, its discovery over `resources`, and a traffic flag of its own.
     ///
-    /// Fails if the discovery is one that was used already ([`Configuration`](crate::base::ErrorKind::Configuration)).
+    /// # Errors
+    /// The discovery is one that was used already ([`Configuration`](crate::base::ErrorKind::Configuration)).
     pub fn new(config: &ClusterConfig, connect: Arc<dyn ProbeConnect>, resources: &Resources) -> Result<Self, Error> {
         Ok(Self {
             name: config.name.clone(),
@@ -123,7 +124,10 @@ impl fmt::Debug for ControlInputs {
     }
 }
 
-/// The discovery that `config` describes, counted as `cluster`'s. Fails as [`CustomDiscovery::start`] does.
+/// The discovery that `config` describes, counted as `cluster`'s.
+///
+/// # Errors
+/// Those of [`CustomDiscovery::start`].
 ///
 /// [`CustomDiscovery::start`]: crate::discovery::CustomDiscovery::start
 pub fn discover(config: &DiscoveryConfig, cluster: &str, resources: &Resources) -> Result<Box<dyn Discover>, Error> {
@@ -144,7 +148,8 @@ pub struct Control;
 impl Control {
     /// Starts a control task, and one task for each health check of each host, on the ambient runtime.
     ///
-    /// Fails if a health check cannot be sent as configured
+    /// # Errors
+    /// A health check cannot be sent as configured
     /// ([`Configuration`](crate::base::ErrorKind::Configuration)).
     pub fn start(inputs: ControlInputs, resources: &Resources) -> Result<ControlHandle, Error> {
         let hosts = HostSetCell::new(HostSet::new(Vec::new(), inputs.panic_threshold));

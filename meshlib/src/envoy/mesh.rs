@@ -208,7 +208,7 @@ impl MeshBuilder {
     }
 
     /// Starts the clusters of a configuration made in code, or read before by
-    /// [`load_with`](super::load_with).
+    /// [`load_with`].
     ///
     /// # Errors
     ///
