@@ -53,7 +53,8 @@
 //! [`Cluster`] is discovery, prober and balancer with pools of connections, limits and stats; its [data path] is a
 //! tower service that takes the place of a tonic `Channel`, and its [builder] takes discoveries, load balancers and health
 //! checks of your own too. [`Server`] is a whole proxy: listeners, connection
-//! managers, clusters, the admin interface. Both are told what to be by plain values
+//! managers, clusters, the admin interface. [`HttpServer`] serves an axum or tonic application itself: TLS, max age,
+//! idle times, drain. Cluster and proxy are told what to be by plain values
 //! ([`ClusterConfig`](cluster::config::ClusterConfig), [`MeshConfig`]), written in code or read from [an Envoy file].
 //! They reach the world outside only through one [`Resources`](base::Resources).
 //!
@@ -86,14 +87,16 @@
 //! | 8 | [`testkit`] | a network, a clock and name servers in memory; whole meshes from their files (`Sim`) |
 //!
 //! # Features
-//! | feature | adds |
-//! |---|---|
-//! | (none) | layers, routes, balancing, probing, the vocabulary of discovery and clusters |
-//! | `proxy` | sockets, codecs, pools, clusters, the proxy and its admin interface |
-//! | `tls` | TLS by rustls with aws-lc-rs (needs a C compiler); with it `proxy` |
-//! | `dns` | DNS by hickory, and `Resources::default()`; with it `proxy` |
-//! | `envoy` (default) | Envoy's files; with it `proxy`, `tls` and `dns` |
-//! | `testkit` | a mesh in memory under a paused clock, for tests; with it `proxy`; `Sim` with `envoy` too |
+//! | feature | adds | crates | C compiler |
+//! |---|---|---|---|
+//! | (none) | layers, routes, balancing, probing, the vocabulary of discovery and clusters | 36 | no |
+//! | `proxy` | sockets, codecs, `HttpServer`, pools, clusters, the proxy and its admin interface | 56 | no |
+//! | `tls` | TLS by rustls with aws-lc-rs; with it `proxy` | 66 | yes |
+//! | `dns` | DNS by hickory, and `Resources::default()`; with it `proxy` | 119 | no |
+//! | `envoy` (default) | Envoy's files; with it `proxy`, `tls` and `dns` | 135 | yes |
+//! | `testkit` | a mesh in memory under a paused clock, for tests; with it `proxy`; `Sim` with `envoy` too | 56 | no |
+//!
+//! The crates are all that one feature pulls in, its own and those of others, on Linux; a test counts them.
 //!
 //! meshlib needs a tokio runtime wherever it waits, and brings none. It holds no global state: two meshes fit into one
 //! process. Time is [`tokio::time`], so a paused clock drives all of it.
@@ -110,6 +113,8 @@
 )]
 #![cfg_attr(feature = "proxy", doc = "[`Mesh`]: proxy::mesh::Mesh")]
 #![cfg_attr(not(feature = "proxy"), doc = "[`Mesh`]: #features")]
+#![cfg_attr(feature = "proxy", doc = "[`HttpServer`]: http::server::HttpServer")]
+#![cfg_attr(not(feature = "proxy"), doc = "[`HttpServer`]: #features")]
 #![cfg_attr(not(feature = "proxy"), doc = "[`MeshConfig`]: #features\n[`net`]: #features\n[`proxy`]: #features")]
 #![cfg_attr(feature = "tls", doc = "[`TlsAcceptor`]: net::tls::TlsAcceptor")]
 #![cfg_attr(not(feature = "tls"), doc = "[`TlsAcceptor`]: #features")]
@@ -117,6 +122,7 @@
 #![cfg_attr(not(feature = "envoy"), doc = "[an Envoy file]: #features\n[`envoy`]: #features")]
 #![cfg_attr(not(feature = "testkit"), doc = "[`testkit`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::missing_errors_doc)]
 
 pub mod base;
 pub mod cluster;

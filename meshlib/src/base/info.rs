@@ -235,6 +235,9 @@ impl RequestInfo {
 
     /// Hands the unfinished upload to the server stream that made this record, if it pumps uploads; otherwise gives
     /// it back, and the caller spawns it.
+    ///
+    /// # Errors
+    /// The upload, where the maker does not pump.
     pub fn offer_upload(&self, upload: Upload) -> Result<(), Upload> {
         if !self.0.pumps_uploads {
             return Err(upload);

@@ -46,12 +46,18 @@ pub trait Network: Send + Sync {
     fn connect(&self, to: SocketAddr) -> BoxFuture<io::Result<BoxIo>>;
 
     /// Listens on `at`; port 0 picks a free one. A second listener on one port fails with `AddrInUse`.
+    ///
+    /// # Errors
+    /// The address is in use, not of this host, or not allowed.
     fn bind(&self, at: SocketAddr) -> io::Result<Box<dyn Acceptor>>;
 }
 
 /// A bound listener.
 pub trait Acceptor: Send {
     /// Where it listens; the real port where 0 was asked for.
+    ///
+    /// # Errors
+    /// What the operating system answers.
     fn local_addr(&self) -> io::Result<SocketAddr>;
 
     /// The next connection.
@@ -89,6 +95,9 @@ impl fmt::Debug for Accepted {
 /// A socket between two runtimes.
 pub trait DetachedSocket: Send {
     /// Registers the socket with the runtime this is called on.
+    ///
+    /// # Errors
+    /// The runtime has no descriptors left to watch it with, or no IO.
     fn adopt(self: Box<Self>) -> io::Result<BoxIo>;
 }
 
@@ -142,9 +151,15 @@ impl WallClock for SystemClock {
 /// Files: configuration, certificates, keys.
 pub trait Files: Send + Sync {
     /// The whole content of a file.
+    ///
+    /// # Errors
+    /// It cannot be read.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
     /// A number that differs whenever the file that `path` leads to, through whatever links, may have other content.
+    ///
+    /// # Errors
+    /// There is no such file, or it cannot be looked at.
     fn fingerprint(&self, path: &Path) -> io::Result<u64>;
 }
 
@@ -181,6 +196,9 @@ pub trait LogSink: Send + Sync {
 /// Opens log sinks by the path that a configuration names.
 pub trait LogSinks: Send + Sync {
     /// The sink of `path`; one path has one sink, however often it is opened.
+    ///
+    /// # Errors
+    /// Nothing can be written there.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogSink>>;
 }
 

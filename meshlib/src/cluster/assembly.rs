@@ -27,7 +27,6 @@
 use std::{fmt, sync::Arc};
 
 use tokio::runtime::Handle;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     builder::{ClusterBuilder, NoDiscovery},
@@ -43,6 +42,7 @@ use crate::{
     base::{
         Error, ErrorKind, Resources,
         resources::{BoxFuture, Network},
+        task::AbortOnDropHandle,
     },
     http::{ArcService, Body, HttpService, ResponseFuture, h2, options::Http2Options},
 };

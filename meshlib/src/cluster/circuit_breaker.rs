@@ -6,7 +6,7 @@
 //!     cluster::{circuit_breaker::{CircuitBreakers, Limited}, config::CircuitBreakersConfig},
 //! };
 //!
-//! let config = CircuitBreakersConfig { max_retries: 1, ..CircuitBreakersConfig::default() };
+//! let config = CircuitBreakersConfig::default().max_retries(1);
 //! let breakers = CircuitBreakers::new("echo", &config, &Stats::new());
 //! let retry = breakers.enter(Limited::Retries).unwrap();
 //! assert!(breakers.enter(Limited::Retries).is_none());

@@ -210,6 +210,36 @@ pub struct CircuitBreakersConfig {
     pub max_retries: u32,
 }
 
+impl CircuitBreakersConfig {
+    /// At most so many connections, all workers together; default 1024.
+    #[must_use]
+    pub const fn max_connections(mut self, most: u32) -> Self {
+        self.max_connections = most;
+        self
+    }
+
+    /// At most so many requests that wait for a connection; default 1024.
+    #[must_use]
+    pub const fn max_pending_requests(mut self, most: u32) -> Self {
+        self.max_pending_requests = most;
+        self
+    }
+
+    /// At most so many requests under way; default 1024.
+    #[must_use]
+    pub const fn max_requests(mut self, most: u32) -> Self {
+        self.max_requests = most;
+        self
+    }
+
+    /// At most so many retries under way; default 3.
+    #[must_use]
+    pub const fn max_retries(mut self, most: u32) -> Self {
+        self.max_retries = most;
+        self
+    }
+}
+
 impl Default for CircuitBreakersConfig {
     fn default() -> Self {
         Self { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024, max_retries: 3 }

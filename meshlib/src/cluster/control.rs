@@ -25,7 +25,7 @@
 //! };
 //!
 //! # async fn example(resources: Resources) {
-//! let endpoint = StaticEndpoint { address: "127.0.0.1:8081".parse().unwrap(), weight: 1 };
+//! let endpoint = StaticEndpoint::new("127.0.0.1:8081".parse().unwrap());
 //! let config = ClusterConfig::new("echo", DiscoveryConfig::Static(vec![endpoint]));
 //! // Without health checks nothing is connected to.
 //! let connect = |_: &Arc<Host>| -> BoxFuture<Result<ArcService, Error>> {
@@ -49,7 +49,6 @@ mod tests;
 use std::{fmt, sync::Arc};
 
 use tokio::sync::watch;
-use tokio_util::task::AbortOnDropHandle;
 
 use self::{probes::Probes, stats::ControlStats, task::Task};
 pub use super::health::{ImmediateFailures, TrafficFlag};
@@ -59,7 +58,7 @@ use super::{
     host_set::{HostSet, HostSetCell},
 };
 use crate::{
-    base::{Error, Resources, resources::BoxFuture},
+    base::{Error, Resources, resources::BoxFuture, task::AbortOnDropHandle},
     discovery::{Discover, Fixed, StrictDns, UpdateStats},
     http::ArcService,
 };
@@ -103,7 +102,8 @@ pub struct ControlInputs {
 impl ControlInputs {
     /// What `config` says, its discovery over `resources`, and a traffic flag of its own.
     ///
-    /// Fails if the discovery is one that was used already ([`Configuration`](crate::base::ErrorKind::Configuration)).
+    /// # Errors
+    /// The discovery is one that was used already ([`Configuration`](crate::base::ErrorKind::Configuration)).
     pub fn new(config: &ClusterConfig, connect: Arc<dyn ProbeConnect>, resources: &Resources) -> Result<Self, Error> {
         Ok(Self {
             name: config.name.clone(),
@@ -124,7 +124,10 @@ impl fmt::Debug for ControlInputs {
     }
 }
 
-/// The discovery that `config` describes, counted as `cluster`'s. Fails as [`CustomDiscovery::start`] does.
+/// The discovery that `config` describes, counted as `cluster`'s.
+///
+/// # Errors
+/// Those of [`CustomDiscovery::start`].
 ///
 /// [`CustomDiscovery::start`]: crate::discovery::CustomDiscovery::start
 pub fn discover(config: &DiscoveryConfig, cluster: &str, resources: &Resources) -> Result<Box<dyn Discover>, Error> {
@@ -145,7 +148,8 @@ pub struct Control;
 impl Control {
     /// Starts a control task, and one task for each health check of each host, on the ambient runtime.
     ///
-    /// Fails if a health check cannot be sent as configured
+    /// # Errors
+    /// A health check cannot be sent as configured
     /// ([`Configuration`](crate::base::ErrorKind::Configuration)).
     pub fn start(inputs: ControlInputs, resources: &Resources) -> Result<ControlHandle, Error> {
         let hosts = HostSetCell::new(HostSet::new(Vec::new(), inputs.panic_threshold));

@@ -11,6 +11,27 @@
 //!
 //! With the feature `proxy` there are also pools, the service over them, and the assembly of it all, `Cluster` with its
 //! builder, which have examples.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use meshlib::cluster::{
+//!     circuit_breaker::CircuitBreakers,
+//!     config::CircuitBreakersConfig,
+//!     host::{HealthFlags, Host},
+//!     host_set::{HostSet, HostSetCell},
+//! };
+//!
+//! // What the control task publishes, and the data paths read: one of three hosts fails its health checks.
+//! let host = |last, health| Arc::new(Host::new(([10, 0, 0, last], 80).into(), None, 1, health));
+//! let failing = HealthFlags::FAILED_ACTIVE_HC;
+//! let hosts = [host(1, HealthFlags::HEALTHY), host(2, failing), host(3, HealthFlags::HEALTHY)];
+//! let cell = HostSetCell::new(HostSet::new(hosts.to_vec(), 50.0));
+//! assert_eq!((cell.load().eligible(), cell.load().is_panic()), (&[0, 2][..], false));
+//!
+//! // Two more fail: below 50 % health is ignored.
+//! cell.publish(HostSet::new(vec![host(1, failing), host(2, failing), host(3, HealthFlags::HEALTHY)], 50.0));
+//! assert_eq!((cell.load().eligible(), cell.load().is_panic()), (&[0, 1, 2][..], true));
+//! ```
 
 #[cfg(feature = "proxy")]
 mod assembly;

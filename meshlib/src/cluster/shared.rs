@@ -1,4 +1,21 @@
 //! What the data paths of one cluster share.
+//!
+//! ```
+//! use std::net::SocketAddr;
+//! use std::sync::Arc;
+//! use meshlib::base::Resources;
+//! use meshlib::cluster::{
+//!     ClusterService, ClusterShared, config::ClusterConfig, health::TrafficFlag, host::{HealthFlags, Host},
+//!     host_set::{HostSet, HostSetCell}, warm_up::WarmUp,
+//! };
+//!
+//! # fn example(config: ClusterConfig, resources: &Resources) -> ClusterService {
+//! let host = Host::new(SocketAddr::from(([127, 0, 0, 1], 8081)), None, 1, HealthFlags::HEALTHY);
+//! let hosts = HostSetCell::new(HostSet::new(vec![Arc::new(host)], config.panic_threshold));
+//! let shared = Arc::new(ClusterShared::new(config, hosts, WarmUp::finished(), TrafficFlag::new(), resources));
+//! ClusterService::new(shared, resources)
+//! # }
+//! ```
 
 use std::{fmt, sync::Arc};
 
@@ -19,23 +36,6 @@ use super::{
 use crate::{base::Resources, http::headers::X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL};
 
 /// A cluster as its data paths see it: settings, published hosts, limits, and whether it is warm.
-///
-/// ```
-/// use std::net::SocketAddr;
-/// use std::sync::Arc;
-/// use meshlib::base::Resources;
-/// use meshlib::cluster::{
-///     ClusterService, ClusterShared, config::ClusterConfig, health::TrafficFlag, host::{HealthFlags, Host},
-///     host_set::{HostSet, HostSetCell}, warm_up::WarmUp,
-/// };
-///
-/// # fn example(config: ClusterConfig, resources: &Resources) -> ClusterService {
-/// let host = Host::new(SocketAddr::from(([127, 0, 0, 1], 8081)), None, 1, HealthFlags::HEALTHY);
-/// let hosts = HostSetCell::new(HostSet::new(vec![Arc::new(host)], config.panic_threshold));
-/// let shared = Arc::new(ClusterShared::new(config, hosts, WarmUp::finished(), TrafficFlag::new(), resources));
-/// ClusterService::new(shared, resources)
-/// # }
-/// ```
 pub struct ClusterShared {
     config: ClusterConfig,
     hosts: HostSetCell,

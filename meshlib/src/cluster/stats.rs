@@ -1,4 +1,15 @@
 //! A cluster's stats under Envoy's names, `cluster.<name>.…`: one data path's share of them.
+//!
+//! ```
+//! use meshlib::{base::Stats, cluster::stats::ClusterStats};
+//!
+//! let registry = Stats::new();
+//! let stats = ClusterStats::new(&registry, "echo");
+//! let active = stats.upstream_rq_active.enter(); // until dropped
+//! stats.completed(http::StatusCode::OK);
+//! assert_eq!(registry.counter_value("cluster.echo.upstream_rq_2xx"), Some(1));
+//! assert_eq!(registry.counter_value("cluster.echo.upstream_rq_200"), Some(1));
+//! ```
 
 use std::sync::{Mutex, PoisonError};
 

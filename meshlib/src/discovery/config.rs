@@ -25,6 +25,13 @@ impl StaticEndpoint {
     pub fn new(address: SocketAddr) -> Self {
         Self { address, weight: 1 }
     }
+
+    /// With another weight, 1 or more.
+    #[must_use]
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
+    }
 }
 
 /// Names that are resolved over and over; each address is a host.
@@ -72,6 +79,13 @@ impl DnsEndpoint {
     /// A name whose addresses have weight 1.
     pub fn new(host: impl Into<Arc<str>>, port: u16) -> Self {
         Self { host: host.into(), port, weight: 1 }
+    }
+
+    /// With another weight, 1 or more.
+    #[must_use]
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
     }
 }
 

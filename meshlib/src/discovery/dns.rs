@@ -31,7 +31,7 @@
 //!     }
 //! }
 //!
-//! let name = DnsEndpoint { host: "echo.test".into(), port: 8786, weight: 1 };
+//! let name = DnsEndpoint::new("echo.test", 8786);
 //! let mut dns = StrictDns::new(StrictDnsConfig::new(vec![name]), Arc::new(Zone), Rng::new());
 //! let Some(Update::Endpoints(endpoints)) = poll_fn(|cx| dns.poll_update(cx)).await else { panic!("an answer") };
 //! assert_eq!(endpoints.len(), 2);

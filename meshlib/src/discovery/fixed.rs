@@ -6,7 +6,7 @@
 //! use std::future::poll_fn;
 //! use meshlib::discovery::{Discover, Fixed, Update, config::StaticEndpoint};
 //!
-//! let mut fixed = Fixed::from([StaticEndpoint { address: "127.0.0.1:8081".parse().unwrap(), weight: 1 }].as_slice());
+//! let mut fixed = Fixed::from([StaticEndpoint::new("127.0.0.1:8081".parse().unwrap())].as_slice());
 //! let Some(Update::Endpoints(endpoints)) = poll_fn(|cx| fixed.poll_update(cx)).await else { panic!("endpoints") };
 //! assert_eq!(endpoints.len(), 1);
 //! # }

@@ -57,6 +57,20 @@ impl Endpoint {
     pub fn new(address: SocketAddr) -> Self {
         Self { address, hostname: None, weight: 1 }
     }
+
+    /// Found under this name.
+    #[must_use]
+    pub fn hostname(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.hostname = Some(name.into());
+        self
+    }
+
+    /// With another weight, 1 or more.
+    #[must_use]
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
+    }
 }
 
 /// What a discovery reports.

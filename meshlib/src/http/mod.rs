@@ -2,6 +2,24 @@
 //!
 //! One [`Body`] for everything that passes through, one way to erase a service ([`ArcService`]), the codecs behind
 //! their seams, and the rules of gRPC and of headers that a proxy keeps.
+//!
+//! ```
+//! use http::{HeaderMap, HeaderValue, Request, header};
+//! use meshlib::{base::{Error, ErrorKind}, http::{headers::strip_hop_by_hop, local_reply::ReplyTo}};
+//!
+//! // What belongs to one connection does not cross a proxy.
+//! let mut headers = HeaderMap::new();
+//! headers.insert(header::CONNECTION, HeaderValue::from_static("x-secret"));
+//! headers.insert("x-secret", HeaderValue::from_static("1"));
+//! headers.insert(header::ACCEPT, HeaderValue::from_static("text/plain"));
+//! strip_hop_by_hop(&mut headers);
+//! assert_eq!(headers.len(), 1);
+//!
+//! // A gRPC client learns of a failure in its own terms.
+//! let call = Request::post("/api.Echo/Echo").header(header::CONTENT_TYPE, "application/grpc").body(()).unwrap();
+//! let reply = ReplyTo::of(&call).error(&Error::new(ErrorKind::NoHealthyUpstream));
+//! assert_eq!((reply.status().as_u16(), &reply.headers()["grpc-status"]), (200, &HeaderValue::from(14)));
+//! ```
 
 pub mod body;
 pub mod body_guard;

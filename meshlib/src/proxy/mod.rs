@@ -4,6 +4,26 @@
 //! The way of a connection: [`server`] binds it a listener, the listener hands it to the least loaded worker, the
 //! worker's stack takes TLS off it, a codec reads its requests, and the connection manager has each of them answered
 //! through the configured filters and the router.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use meshlib::{base::DrainTimes, proxy::{config::*, server::Server}, route::config::RouteTableConfig};
+//!
+//! // One listener, which knows no route yet.
+//! let http = HttpConnectionManagerConfig::new("ingress", RouteTableConfig::default());
+//! let listener = ListenerConfig::new("127.0.0.1:0".parse()?, FilterChainConfig::plain(http));
+//! let config = MeshConfig::default().listener(listener);
+//!
+//! # let resources = meshlib::testkit::resources();
+//! let server = Server::start(config, resources).await?;
+//! assert_eq!(server.local_addrs().count(), 1);
+//! server.drain(DrainTimes::default());
+//! # server.stop();
+//! server.finished().await;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod admin;
 mod bind_error;

@@ -8,10 +8,9 @@ use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    base::{Error, ErrorKind, resources::BoxIo},
+    base::{Error, ErrorKind, resources::BoxIo, task::AbortOnDropHandle},
     http::{
         Body,
         grpc::{Code, code_in},

@@ -42,6 +42,7 @@ const OPEN: &[(&str, &str)] = &[
     ("meshlib::cluster::control::ProbeConnect", "health checks over connections of one's own"),
     ("meshlib::cluster::host_set::HostSetObserver", "a data path of one's own"),
     ("meshlib::discovery::Discover", "a discovery of one's own"),
+    ("meshlib::envoy::extensions::ExtensionConfig", "a name for bounds: what is read, cloned and compared has it"),
     ("meshlib::envoy::reader::FromConfig", "configuration of one's own filters"),
     ("meshlib::envoy::reader::convert::FromValue", "configuration of one's own filters"),
     ("meshlib::http::body_guard::BodyGuard", "what is to be told of a body's end"),

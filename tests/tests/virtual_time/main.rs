@@ -7,6 +7,7 @@ mod drain;
 mod embedded;
 mod ending;
 mod health;
+mod http_server;
 mod isolation;
 mod logs;
 mod node;

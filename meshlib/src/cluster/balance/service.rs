@@ -12,7 +12,6 @@ use std::{
 };
 
 use http::{Request, Response};
-use tokio_util::task::AbortOnDropHandle;
 use tower::util::ServiceExt;
 use tower_service::Service;
 
@@ -27,7 +26,7 @@ use super::{
     LbPolicy, Picks,
 };
 use crate::{
-    base::{BoxError, Error, ErrorKind, resources::BoxFuture, resources::Random},
+    base::{BoxError, Error, ErrorKind, resources::BoxFuture, resources::Random, task::AbortOnDropHandle},
     discovery::{Discover, Endpoint, Update},
 };
 
@@ -57,7 +56,7 @@ use crate::{
 ///     }
 /// }
 ///
-/// let endpoint = |last| Endpoint { address: SocketAddr::from(([10, 0, 0, last], 80)), hostname: None, weight: 1 };
+/// let endpoint = |last| Endpoint::new(SocketAddr::from(([10, 0, 0, last], 80)));
 /// let discover = Two(Some(Update::Endpoints(vec![endpoint(1), endpoint(2)])));
 /// // "Connecting" makes a service that answers with the host's address.
 /// let connect = service_fn(|host: Arc<Host>| async move {

@@ -6,10 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use tokio_util::task::AbortOnDropHandle;
-
 use super::probes::{Probes, Report};
 use crate::{
+    base::task::AbortOnDropHandle,
     cluster::{
         health::HealthState,
         host::{HealthFlags, Host},

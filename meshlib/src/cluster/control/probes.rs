@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{ControlInputs, ProbeConnect, members::HostId};
 use crate::{
-    base::{Error, Resources},
+    base::{Error, Resources, task::AbortOnDropHandle},
     cluster::{
         health::{Check, HealthCheckStats, HealthState, ProbeResult, Prober, TrafficFlag},
         host::Host,

@@ -132,7 +132,8 @@ pub struct Prober {
 impl Prober {
     /// Probes a service. `authority` is the `:authority` of the check where `config` names none.
     ///
-    /// Fails if the authority cannot be sent, or if the check is one of the application's own, which
+    /// # Errors
+    /// The authority cannot be sent, or the check is one of the application's own, which
     /// [`custom`](Self::custom) is for ([`Configuration`](ErrorKind::Configuration)).
     pub fn new<S, B>(service: S, config: &HealthCheckConfig, authority: &str) -> Result<Self, Error>
     where
@@ -148,7 +149,8 @@ impl Prober {
 
     /// Probes what `connect` connects to. Each service it gives is one connection, which ends with its last clone.
     ///
-    /// Fails as [`new`](Self::new) does.
+    /// # Errors
+    /// Those of [`new`](Self::new).
     pub fn connecting(
         connect: impl FnMut() -> BoxFuture<Result<ArcService, Error>> + Send + 'static,
         config: &HealthCheckConfig,
@@ -185,6 +187,9 @@ impl Prober {
 
     /// Waits until the next check is due, and checks. Dropped while waiting nothing is lost; dropped while checking,
     /// the next call checks at once.
+    ///
+    /// # Errors
+    /// The check failed: that is the result, and the next one comes.
     pub async fn next(&mut self) -> ProbeResult {
         if let Some(due) = self.due {
             sleep_until(due).await;

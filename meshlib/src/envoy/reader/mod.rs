@@ -80,6 +80,9 @@ pub trait FromConfig: Sized {
 
     /// Reads the message. It asks for all fields before it returns the first error: what was never asked for, and is
     /// in neither list, is reported as unknown.
+    ///
+    /// # Errors
+    /// A field is missing or wrong; that has been reported.
     fn from_config(reader: &mut Reader<'_>) -> Read<Self>;
 }
 

@@ -52,6 +52,9 @@ impl<'a> Value<'a> {
     }
 
     /// The value as a type.
+    ///
+    /// # Errors
+    /// It is something else; that has been reported.
     pub fn read<T: FromValue>(self) -> Read<T> {
         T::from_value(self)
     }

@@ -4,7 +4,28 @@
 //! response. Once response headers are there, an unfinished upload goes to the server stream that the request came on
 //! ([`RequestInfo::offer_upload`]), and only without one to a task of its own.
 //!
-//! For an example see the [parent](super).
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::convert::Infallible;
+//! use http::{Request, Response};
+//! use http_body_util::BodyExt;
+//! use meshlib::http::{Body, h2, options::Http2Options, server::HttpServer};
+//! # use meshlib::testkit;
+//!
+//! # let resources = testkit::resources();
+//! let app = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::from("hello"))) });
+//! let server = HttpServer::new(&resources).bind("127.0.0.1:0".parse()?, app)?;
+//!
+//! let io = resources.network().connect(server.local_addr()).await?;
+//! let (client, connection) = h2::client::handshake(io, &Http2Options::upstream()).await?;
+//! tokio::spawn(connection);
+//! let request = Request::get("http://a.example/").body(Body::empty())?;
+//! let response = client.exchange(request).await.map_err(|failed| failed.error)?;
+//! assert_eq!(response.into_body().collect().await?.to_bytes(), "hello");
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{
     fmt,
@@ -24,7 +45,6 @@ use h2::{
 };
 use http::{HeaderValue, Request, Response, Uri, Version, header, request, uri};
 use http_body::Body as _;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     error, hpack,
@@ -37,7 +57,9 @@ use super::{
     send::{Copy, SendBody, Sent},
 };
 use crate::{
-    base::{Error, ErrorKind, RequestInfo, Retry, info::Upload, resources::BoxIo, time::Deadline},
+    base::{
+        Error, ErrorKind, RequestInfo, Retry, info::Upload, resources::BoxIo, task::AbortOnDropHandle, time::Deadline,
+    },
     http::{body::Body, headers::X_FORWARDED_PROTO, options::Http2Options, service::Failed},
 };
 

@@ -4,7 +4,42 @@
 //! GOAWAY twice (RFC 9113, section 6.8), then the end of the streams; a client that never answers the PING between the
 //! two GOAWAYs cannot hold the connection, nor can anything beyond [`DrainPhase::Stopped`].
 //!
-//! For an example see the [parent](super).
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! use std::sync::Arc;
+//! use http::{Request, Response, request};
+//! use meshlib::base::{ConnectionInfo, Drain, DrainPhase, Error, RequestInfo};
+//! use meshlib::http::{Body, h2, handler::Handler, options::ServerOptions};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! #[derive(Clone)]
+//! struct Hello;
+//!
+//! impl Handler for Hello {
+//!     fn begin(&self, _: &Arc<ConnectionInfo>, _: bool) -> RequestInfo {
+//!         RequestInfo::detached()
+//!     }
+//!     async fn call(&self, _: Request<Body>, _: RequestInfo) -> Response<Body> {
+//!         Response::new(Body::from("hello"))
+//!     }
+//!     fn refuse(&self, _: Option<&request::Parts>, error: Error, _: &RequestInfo) -> Response<Body> {
+//!         Response::builder().status(error.status()).body(Body::empty()).unwrap_or_default()
+//!     }
+//! }
+//!
+//! let (mut client, io) = tokio::io::duplex(1024);
+//! let (connection, drain) = (Arc::new(ConnectionInfo::new(None, None)), Drain::new());
+//! let served = drain.clone();
+//! tokio::spawn(async move { h2::server::serve(io, connection, Hello, &ServerOptions::default(), served).await });
+//!
+//! client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap(); // and empty SETTINGS
+//! drain.enter(DrainPhase::Draining);
+//! let mut frames = Vec::new();
+//! client.read_to_end(&mut frames).await.unwrap(); // its SETTINGS, the GOAWAYs, the end
+//! assert_eq!(frames[3], 4);
+//! # }
+//! ```
 
 use std::{
     pin::Pin,

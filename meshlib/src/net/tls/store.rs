@@ -44,14 +44,13 @@ use tokio::{
     runtime::Handle,
     time::{MissedTickBehavior, interval},
 };
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     certificate::Certificate,
     config::{CertificateConfig, DataSource},
     resolver::Resolver,
 };
-use crate::base::{Counter, Error, ErrorKind, Stats, resources::Files};
+use crate::base::{Counter, Error, ErrorKind, Stats, resources::Files, task::AbortOnDropHandle};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
