@@ -9,6 +9,7 @@ mod health;
 mod isolation;
 mod logs;
 mod node;
+mod outage;
 mod published;
 mod repeat;
 mod rollout;

@@ -155,11 +155,7 @@ impl World {
 
     /// The edge's certificate.
     pub(crate) fn certificate(&self) -> CertificateDer<'static> {
-        self.certificate_in(CHAIN)
-    }
-
-    pub(crate) fn certificate_in(&self, path: &str) -> CertificateDer<'static> {
-        let pem = self.edge_files().read(path.as_ref()).expect("a file");
+        let pem = self.edge_files().read(CHAIN.as_ref()).expect("a file");
         CertificateDer::from_pem_slice(&pem).expect("a certificate")
     }
 

@@ -109,13 +109,13 @@ impl Sim {
             }
             Event::Kill(name) => self.end(&name).await,
             Event::KillProxy(name) => self.node_mut(&name).stop_proxy().await,
-            Event::KillApps(name) => self.node_mut(&name).stop_apps(),
+            Event::KillApps(name) => self.node_mut(&name).stop_apps().await,
             _ => {}
         }
     }
 
     async fn end(&mut self, name: &str) {
-        self.node_mut(name).stop_apps();
+        self.node_mut(name).stop_apps().await;
         self.node_mut(name).stop_proxy().await;
     }
 
