@@ -5,4 +5,5 @@ mod echo;
 mod five_pieces;
 mod mesh;
 mod proxies;
+mod sim;
 mod support;

@@ -115,8 +115,9 @@ impl Sim {
     }
 
     async fn end(&mut self, name: &str) {
-        self.node_mut(name).stop_apps().await;
+        // The proxy first: it must not answer for an application that is gone already.
         self.node_mut(name).stop_proxy().await;
+        self.node_mut(name).stop_apps().await;
     }
 
     fn tell_node(&mut self, event: Event) {
