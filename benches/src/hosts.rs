@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use meshlib::base::resources::Rng;
 use meshlib::cluster::{
     balance::{LbPolicy, Picks},
     host::{HealthFlags, Host},
@@ -22,5 +23,5 @@ pub fn set(count: usize, weighted: bool) -> HostSet {
 /// A data path's picks from such a set.
 pub fn picks(count: usize, weighted: bool) -> Arc<Picks<()>> {
     let cell = HostSetCell::new(set(count, weighted));
-    Picks::new(&cell, &LbPolicy::default(), fastrand::Rng::with_seed(7), |_| ())
+    Picks::new(&cell, &LbPolicy::default(), Rng::seeded(7), |_| ())
 }

@@ -81,13 +81,16 @@ fn config(hosts: &[SocketAddr]) -> MeshConfig {
     let route = RouteConfig::new(RouteMatch::prefix("/api.Echo/"), RouteAction::cluster("echo"));
     let host = VirtualHostConfig::new("all", vec!["*".to_owned()], vec![route]);
     let mut http = HttpConnectionManagerConfig::new("ingress", RouteTableConfig::new("local", vec![host]));
-    http.access_logs = vec![AccessLogConfig::file("/log")];
+    http.access_logs = vec![AccessLogConfig::file("/log").into()];
     let probe = HeaderMatch::exact(":path".parse().expect("a name"), "/healthz");
     http.http_filters = vec![HttpFilterConfig::HealthCheck(HealthCheckFilterConfig::new(vec![probe]))];
-    let endpoints = hosts.iter().map(|host| StaticEndpoint { address: *host, weight: 1 }).collect();
+    let endpoints = hosts.iter().map(|host| StaticEndpoint::new(*host)).collect();
     let mut cluster = ClusterConfig::new("echo", DiscoveryConfig::Static(endpoints));
     cluster.protocol = UpstreamProtocol::Http2(Http2Options::upstream());
-    cluster.health_checks = vec![HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)];
+    cluster.health_checks = vec![
+        HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)
+            .no_traffic_interval(Duration::from_secs(60)),
+    ];
     let address = "10.0.0.9:443".parse().expect("an address");
     let mut config = MeshConfig::default();
     config.listeners = vec![ListenerConfig::new(address, FilterChainConfig::plain(http))];

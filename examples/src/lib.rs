@@ -23,6 +23,7 @@
 //! | [`dns`] | an authoritative name server whose answers can be changed |
 //! | [`certificate`] | a self-signed certificate in PEM files |
 //! | [`mesh`] | all of the reference deployment on loopback, each proxy from an Envoy file |
+//! | [`pods`] | echo applications and a name server that knows them, for examples without a proxy |
 //! | [`demo`] | what the programs share: arguments, signals, printing, loopback addresses |
 //! | [`proto`] | the messages, clients and servers that are generated from `proto/` |
 
@@ -32,6 +33,7 @@ pub mod demo;
 pub mod dns;
 pub mod echo;
 pub mod mesh;
+pub mod pods;
 
 /// The messages, clients and servers of the package `api`, generated from `proto/echo.proto` and `proto/stream.proto`.
 #[expect(clippy::too_many_lines, reason = "generated code")]

@@ -159,7 +159,7 @@ async fn a_cluster_takes_the_place_of_a_channel() {
     let resources = Resources::default();
     let hosts = DiscoveryConfig::fixed(servers.each_ref().map(EchoServer::address));
     let cluster = Cluster::start(ClusterConfig::new("echo", hosts).http2(), &resources).unwrap();
-    let channel = ServiceBuilder::new().layer(ErrorToResponseLayer::new()).service(cluster.service(&resources));
+    let channel = ServiceBuilder::new().layer(ErrorToResponseLayer::new()).service(cluster.service());
 
     let mut client = GeneratedClient::with_origin(channel.clone(), "http://echo".parse().unwrap());
     for _ in 0..4 {

@@ -18,22 +18,19 @@ use meshlib::{
 };
 use tokio::runtime::Handle;
 
-use crate::{
-    cli::{Cli, Source},
-    exit::Failure,
-};
+use crate::{Failure, cli::Cli};
 
 /// How long the end of the process waits for lines that are not written yet.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Reads a configuration. A failure lists every mistake with its place.
-pub(crate) fn load(source: &Source) -> Result<Loaded, Failure> {
-    let loaded = match source {
-        Source::File(path) => envoy::load_file(path, &SystemFiles),
-        Source::Text(text) => envoy::load(&source.name(), text),
+pub(crate) fn load(cli: &Cli) -> Result<Loaded, Failure> {
+    let loaded = match &cli.config_yaml {
+        Some(text) => envoy::load(&cli.config_name(), text),
+        None => envoy::load_file(&cli.config_path, &SystemFiles),
     };
     let style = if io::stderr().is_terminal() { Style::Colored } else { Style::Plain };
-    loaded.map_err(|errors| Failure::diagnosed(errors.render(style)))
+    loaded.map_err(|errors| errors.render(style))
 }
 
 /// The configuration with what the command line says of the node, and the command line as `/server_info` shows it.
@@ -44,18 +41,13 @@ pub(crate) fn apply(cli: &Cli, mut config: MeshConfig) -> (MeshConfig, CommandLi
     if let Some(id) = &cli.service_node {
         config.node.id.clone_from(id);
     }
-    let config_path = match cli.source() {
-        Source::File(path) => path.display().to_string(),
-        Source::Text(_) => String::new(),
-    };
-    let options = CommandLineOptions {
-        concurrency: cli.concurrency(),
-        config_path,
-        log_level: cli.log_level.to_string(),
-        service_cluster: cli.service_cluster.clone().unwrap_or_default(),
-        service_node: cli.service_node.clone().unwrap_or_default(),
-        drain_time: cli.drain_time(),
-    };
+    let mut options = CommandLineOptions::default();
+    options.concurrency = cli.concurrency();
+    options.config_path = cli.config_yaml.as_ref().map_or_else(|| cli.config_name(), |_| String::new());
+    options.log_level = cli.log_level.to_string();
+    options.service_cluster = cli.service_cluster.clone().unwrap_or_default();
+    options.service_node = cli.service_node.clone().unwrap_or_default();
+    options.drain_time = cli.drain_time();
     (config, options)
 }
 
@@ -73,7 +65,7 @@ pub(crate) async fn serve(loaded: Loaded, cli: &Cli, workers: Vec<Handle>, drain
         .with_workers(Workers::Runtimes(workers));
     let start = Server::start_with(config, options, resources);
     if let Some(server) = unless_drained(start, &drain).await {
-        server.map_err(|error| Failure::new(error.to_string()))?.finished().await;
+        server.map_err(|error| format!("error: {error}"))?.finished().await;
     }
     // The last lines of the access logs: the process ends after this.
     tokio::task::spawn_blocking(move || sinks.flush(LAST_LINES)).await.ok();
@@ -90,28 +82,4 @@ async fn unless_drained<T>(start: impl Future<Output = T>, drain: &Drain) -> Opt
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-    use meshlib::base::DrainTimes;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_names_the_node() {
-        let mut config = MeshConfig::default();
-        config.node.id = "from the file".to_owned();
-        let cli = Cli::try_parse_from(["meshlib", "-c", "e.yaml", "--service-cluster", "front", "-l", "warn"]).unwrap();
-        let (config, options) = apply(&cli, config);
-        assert_eq!((config.node.cluster.as_str(), config.node.id.as_str()), ("front", "from the file"));
-        assert_eq!((options.config_path.as_str(), options.log_level.as_str()), ("e.yaml", "warning"));
-        assert_eq!((options.service_cluster.as_str(), options.drain_time.as_secs()), ("front", 25));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_drain_ends_a_start_that_still_waits() {
-        let drain = Drain::new();
-        assert_eq!(unless_drained(async { 1 }, &drain).await, Some(1));
-        drain.start(DrainTimes::default());
-        assert_eq!(unless_drained(std::future::pending::<()>(), &drain).await, None);
-    }
-}
+mod tests;

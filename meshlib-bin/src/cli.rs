@@ -5,9 +5,6 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Parser, ValueEnum, value_parser};
 use tracing_subscriber::filter::LevelFilter;
 
-/// The configuration file when none is named, as in Envoy's image.
-const DEFAULT_CONFIG: &str = "/etc/envoy/envoy.yaml";
-
 /// Runs an Envoy configuration file.
 ///
 /// The first SIGTERM or SIGINT drains, a second one stops at once. Exit codes: 0 after a drain or a valid
@@ -15,13 +12,13 @@ const DEFAULT_CONFIG: &str = "/etc/envoy/envoy.yaml";
 #[derive(Clone, Debug, Parser)]
 #[command(name = "meshlib", version, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// The configuration file [default: /etc/envoy/envoy.yaml]
-    #[arg(short = 'c', long, value_name = "FILE")]
-    config_path: Option<PathBuf>,
+    /// The configuration file
+    #[arg(short = 'c', long, value_name = "FILE", default_value = "/etc/envoy/envoy.yaml")]
+    pub(crate) config_path: PathBuf,
 
     /// The configuration itself, instead of a file
     #[arg(long, value_name = "TEXT", conflicts_with = "config_path")]
-    config_yaml: Option<String>,
+    pub(crate) config_yaml: Option<String>,
 
     /// Whether to serve, or only to check the configuration
     #[arg(long, value_enum, default_value_t = Mode::Serve)]
@@ -123,31 +120,12 @@ impl LogLevel {
     }
 }
 
-/// Where the configuration is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// In a file.
-    File(PathBuf),
-    /// On the command line.
-    Text(String),
-}
-
-impl Source {
-    /// What to call it in messages.
-    pub(crate) fn name(&self) -> String {
-        match self {
-            Self::File(path) => path.display().to_string(),
-            Self::Text(_) => "--config-yaml".to_owned(),
-        }
-    }
-}
-
 impl Cli {
-    /// Where the configuration is.
-    pub(crate) fn source(&self) -> Source {
+    /// What to call the configuration in messages.
+    pub(crate) fn config_name(&self) -> String {
         match &self.config_yaml {
-            Some(text) => Source::Text(text.clone()),
-            None => Source::File(self.config_path.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())),
+            Some(_) => "--config-yaml".to_owned(),
+            None => self.config_path.display().to_string(),
         }
     }
 
@@ -165,53 +143,4 @@ impl Cli {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::{CommandFactory, error::ErrorKind};
-
-    use super::*;
-
-    fn parse(arguments: &[&str]) -> Result<Cli, ErrorKind> {
-        Cli::try_parse_from(["meshlib"].iter().chain(arguments)).map_err(|error| error.kind())
-    }
-
-    #[test]
-    fn the_definition_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn defaults_are_those_of_envoys_image() {
-        let cli = parse(&[]).unwrap();
-        assert_eq!(cli.source(), Source::File("/etc/envoy/envoy.yaml".into()));
-        assert_eq!((cli.mode, cli.log_level, cli.drain_time().as_secs()), (Mode::Serve, LogLevel::Info, 25));
-        assert!(cli.concurrency() >= 1);
-    }
-
-    #[test]
-    fn envoys_command_lines_are_understood() {
-        let cli = parse(&["-c", "e.yaml", "-l", "warn", "--concurrency", "3", "--drain-time-s", "60"]).unwrap();
-        assert_eq!(cli.source(), Source::File("e.yaml".into()));
-        assert_eq!((cli.concurrency(), cli.log_level.filter()), (3, LevelFilter::WARN));
-        assert_eq!(cli.drain_time(), Duration::from_secs(60));
-        let cli = parse(&["--config-yaml", "{}", "--service-cluster", "front", "--service-node", "n1"]).unwrap();
-        assert_eq!(cli.source(), Source::Text("{}".to_owned()));
-        assert_eq!((cli.service_cluster.as_deref(), cli.service_node.as_deref()), (Some("front"), Some("n1")));
-        let cli = parse(&["--mode", "validate", "--base-id", "1", "--restart-epoch", "0", "--disable-hot-restart"]);
-        assert_eq!(cli.unwrap().mode, Mode::Validate);
-        assert_eq!(parse(&["--resolver", "[::1]:53"]).unwrap().resolver, Some("[::1]:53".parse().unwrap()));
-        for level in ["trace", "debug", "info", "warning", "error", "critical", "off"] {
-            assert!(parse(&["--log-level", level]).is_ok(), "{level}");
-        }
-    }
-
-    #[test]
-    fn what_would_mean_something_else_is_refused() {
-        assert_eq!(parse(&["-c", "e.yaml", "--config-yaml", "{}"]).err(), Some(ErrorKind::ArgumentConflict));
-        assert_eq!(parse(&["--restart-epoch", "1"]).err(), Some(ErrorKind::ValueValidation));
-        assert_eq!(parse(&["--concurrency", "0"]).err(), Some(ErrorKind::ValueValidation));
-        assert_eq!(parse(&["--drain-time-s", "1000000"]).err(), Some(ErrorKind::ValueValidation));
-        assert_eq!(parse(&["--resolver", "localhost:53"]).err(), Some(ErrorKind::ValueValidation));
-        assert_eq!(parse(&["--log-level", "loud"]).err(), Some(ErrorKind::InvalidValue));
-        assert_eq!(parse(&["--component-log-level", "upstream:debug"]).err(), Some(ErrorKind::UnknownArgument));
-    }
-}
+mod tests;

@@ -3,7 +3,6 @@
 
 mod assemble;
 mod cli;
-mod exit;
 mod runtime;
 mod signals;
 
@@ -20,9 +19,11 @@ use meshlib::{
 
 use crate::{
     cli::{Cli, LogLevel, Mode},
-    exit::Failure,
     runtime::WorkerThreads,
 };
+
+/// Why the process ends with code 1: a text for people, remedies included.
+type Failure = String;
 
 /// Connections come and go on many threads: the system's allocator would keep what they leave behind.
 #[global_allocator]
@@ -43,9 +44,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let loaded = assemble::load(&cli.source())?;
+    let loaded = assemble::load(cli)?;
     match cli.mode {
-        Mode::Validate => report(cli, &loaded).map_err(|error| Failure::io("report", &error)),
+        Mode::Validate => report(cli, &loaded).map_err(|error| format!("error: cannot report: {error}")),
         Mode::Serve => {
             if !loaded.warnings.is_empty() {
                 tracing::warn!("{}", loaded.warnings);
@@ -60,7 +61,7 @@ fn report(cli: &Cli, loaded: &Loaded) -> io::Result<()> {
     if !loaded.warnings.is_empty() {
         writeln!(io::stderr(), "{}", loaded.warnings)?;
     }
-    writeln!(io::stdout(), "configuration '{}' OK", cli.source().name())
+    writeln!(io::stdout(), "configuration '{}' OK", cli.config_name())
 }
 
 fn serve(cli: &Cli, loaded: Loaded) -> Result<(), Failure> {

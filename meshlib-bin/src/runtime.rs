@@ -8,14 +8,14 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::exit::Failure;
+use crate::Failure;
 
 /// How long the end of a runtime waits for blocking calls, such as name look-ups of the system, before it leaves them.
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// The runtime of the main thread.
 pub(crate) fn main_runtime() -> Result<Runtime, Failure> {
-    new_runtime().map_err(|error| Failure::io("make the main runtime", &error))
+    new_runtime().map_err(|error| format!("error: cannot make the main runtime: {error}"))
 }
 
 /// Ends the runtime of the main thread.
@@ -43,7 +43,7 @@ impl WorkerThreads {
     /// Starts `count` workers.
     pub(crate) fn start(count: u32) -> Result<Self, Failure> {
         let started: io::Result<Vec<Worker>> = (0..count).map(Worker::start).collect();
-        started.map(Self).map_err(|error| Failure::io("start a worker thread", &error))
+        started.map(Self).map_err(|error| format!("error: cannot start a worker thread: {error}"))
     }
 
     /// Their runtimes.
@@ -80,37 +80,4 @@ impl Drop for WorkerThreads {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn every_worker_is_a_thread_and_dropping_ends_them() {
-        struct Dropped(std::sync::mpsc::Sender<()>);
-        impl Drop for Dropped {
-            fn drop(&mut self) {
-                let _ = self.0.send(());
-            }
-        }
-
-        let workers = WorkerThreads::start(3).unwrap();
-        let (ended, ends) = std::sync::mpsc::channel();
-        let main = main_runtime().unwrap();
-        let mut threads = HashSet::new();
-        for handle in workers.handles() {
-            let name = async { std::thread::current().name().map(str::to_owned) };
-            threads.insert(main.block_on(handle.spawn(name)).unwrap().unwrap());
-            let guard = Dropped(ended.clone());
-            handle.spawn(async move {
-                std::future::pending::<()>().await;
-                drop(guard);
-            });
-        }
-        assert_eq!(threads, (0..3).map(|index| format!("wrk:worker_{index}")).collect());
-        assert!(ends.try_recv().is_err(), "the tasks run as long as the workers do");
-        drop(workers);
-        assert_eq!(ends.try_iter().count(), 3);
-        shut_down(main);
-    }
-}
+mod tests;

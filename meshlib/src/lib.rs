@@ -28,7 +28,6 @@
 //!     .layer(HealthCheckLayer::matching(&[HeaderMatch::exact(":path".parse()?, "/healthz")])?)
 //!     .layer(ErrorToResponseLayer::new()) // Envoy's status and text; for gRPC, a status of gRPC
 //!     .service(Balance::new(Fixed::new(endpoints), connect));
-//! # tokio::task::yield_now().await; // the discovery is a task
 //!
 //! let response = service.oneshot(Request::get("/").body(Body::empty())?).await?;
 //! assert_eq!(response.status(), 200);

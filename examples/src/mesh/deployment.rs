@@ -92,7 +92,7 @@ impl Deployment {
 
     /// The edge's cluster.
     pub fn cluster(&self) -> Option<&Cluster> {
-        self.edge.cluster("echo-grpc")
+        self.edge.cluster("echo-grpc").ok()
     }
 
     /// The edge's access log.

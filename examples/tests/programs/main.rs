@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic, as tests do")]
 
 mod echo;
+mod embedded;
 mod five_pieces;
 mod mesh;
+mod outside;
 mod proxies;
 mod sim;
 mod support;
+mod tonic_server;

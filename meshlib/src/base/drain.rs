@@ -44,6 +44,7 @@ pub enum DrainPhase {
 
 /// When the phases begin, counted from the start of the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DrainTimes {
     /// How long accepting goes on while the health filter fails. Default 5 s.
     pub accept: Duration,
@@ -58,6 +59,11 @@ impl Default for DrainTimes {
 }
 
 impl DrainTimes {
+    /// These times, both from the start of the drain.
+    pub const fn new(accept: Duration, stop: Duration) -> Self {
+        Self { accept, stop }
+    }
+
     /// A drain that ends after `stop`: accepting goes on for a fifth of it, 5 s at most.
     pub fn within(stop: Duration) -> Self {
         Self { accept: (stop / 5).min(Duration::from_secs(5)), stop }

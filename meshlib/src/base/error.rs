@@ -16,7 +16,10 @@ use std::{borrow::Cow, fmt};
 
 use http::StatusCode;
 
-use super::{flags::ResponseFlags, info::RequestInfo};
+use super::{
+    flags::ResponseFlags,
+    info::{Record, RequestInfo},
+};
 
 /// Any error, as tower has it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -34,6 +37,7 @@ pub enum Side {
 
 /// Whether the request may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Retry {
     /// The upstream certainly did not process it: never written, refused, or above a GOAWAY's last stream.
     NotProcessed,
@@ -255,9 +259,28 @@ impl Error {
         self.0.kind.facts().text
     }
 
-    /// The record of the request that failed, where there was one.
+    /// The record of the request that failed, where there was one: [`RequestInfo::upstream_host`] is the host that
+    /// failed last.
     pub fn info(&self) -> Option<&RequestInfo> {
         self.0.info.as_ref()
+    }
+
+    /// The first error of this kind in a chain of sources: of what a client library made of it, a tonic `Status` for
+    /// example.
+    ///
+    /// ```
+    /// use meshlib::base::{Error, ErrorKind};
+    ///
+    /// let wrapped = std::io::Error::other(Error::new(ErrorKind::Overflow));
+    /// assert_eq!(Error::find_in(&wrapped).map(Error::kind), Some(ErrorKind::Overflow));
+    /// ```
+    pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        // An `io::Error` has what it was made of inside, and names that one's source as its own.
+        let inside = |error: &'a (dyn std::error::Error + 'static)| {
+            let io = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            error.downcast_ref::<Self>().or_else(|| io?.downcast_ref::<Self>())
+        };
+        std::iter::successors(Some(error), |error| error.source()).find_map(inside)
     }
 
     /// Turns any error into this one: an [`Error`] inside a box comes out as it was.
@@ -282,8 +305,22 @@ impl fmt::Display for Error {
             write!(f, ": {error}")?;
             source = error.source();
         }
-        Ok(())
+        self.info().map_or(Ok(()), |info| info.read(|record| write_attempts(f, record)))
     }
+}
+
+/// Which hosts were tried, and what became of it.
+fn write_attempts(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    for (index, attempt) in record.attempts.iter().enumerate() {
+        let separator = if index == 0 { "; tried " } else { ", " };
+        write!(f, "{separator}{}", attempt.host)?;
+        match (attempt.error, attempt.status) {
+            (Some(error), _) => write!(f, " ({error:?})")?,
+            (None, Some(status)) => write!(f, " ({})", status.as_u16())?,
+            (None, None) => {}
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Error {

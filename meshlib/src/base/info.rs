@@ -29,6 +29,8 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
+use super::flags::ResponseFlags;
+
 pub use self::{
     connection::{ConnectionInfo, TlsInfo},
     observer::{FinishObserver, FinishObservers},
@@ -127,6 +129,12 @@ impl RequestInfo {
         self.0.request_end.get().copied()
     }
 
+    /// Whether one of our servers made this record, of a request that came on a connection: it keeps it.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn is_served(&self) -> bool {
+        self.0.pumps_uploads || self.0.connection.is_some()
+    }
+
     /// Reads the record.
     pub fn read<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
         read(&self.0.record.lock().unwrap_or_else(PoisonError::into_inner))
@@ -140,6 +148,16 @@ impl RequestInfo {
     /// The host of the last attempt.
     pub fn upstream_host(&self) -> Option<std::net::SocketAddr> {
         self.read(Record::upstream_host)
+    }
+
+    /// Each attempt so far, in order.
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.read(|record| record.attempts.clone())
+    }
+
+    /// Why the request ended as it did, as far as it is known.
+    pub fn flags(&self) -> ResponseFlags {
+        self.read(|record| record.flags)
     }
 
     /// Lets more observers read the record when it closes. What they want of the request is kept by the next

@@ -7,7 +7,9 @@
 pub mod drain;
 pub mod error;
 pub mod flags;
+pub mod identity;
 pub mod info;
+mod random;
 pub mod resources;
 pub mod stats;
 pub mod time;
@@ -16,6 +18,7 @@ pub use self::{
     drain::{Drain, DrainPhase, DrainTimes},
     error::{BoxError, Error, ErrorKind, Retry, Side},
     flags::ResponseFlags,
+    identity::Identity,
     info::{Attempt, ConnectionInfo, FinishObserver, RequestInfo},
     resources::Resources,
     stats::{Counter, Gauge, Histogram, Stats},

@@ -18,7 +18,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::Path,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -26,6 +26,7 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use super::random::{Random, Rng};
 use super::{drain::Drain, stats::Stats};
 
 /// A boxed future, as every seam returns.
@@ -55,9 +56,14 @@ pub trait Acceptor: Send {
 
     /// The next connection.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>>;
+
+    /// Closes the connections that wait, unserved, and says how many: called when accepting fails for want of a
+    /// descriptor.
+    fn shed(&mut self, cx: &mut Context<'_>) -> usize;
 }
 
 /// A connection that was accepted but belongs to no runtime yet.
+#[non_exhaustive]
 pub struct Accepted {
     /// The client's address.
     pub peer: SocketAddr,
@@ -65,6 +71,13 @@ pub struct Accepted {
     pub local: SocketAddr,
     /// The socket; the worker that serves it adopts it.
     pub socket: Box<dyn DetachedSocket>,
+}
+
+impl Accepted {
+    /// A connection from `peer` to `local`.
+    pub fn new(peer: SocketAddr, local: SocketAddr, socket: Box<dyn DetachedSocket>) -> Self {
+        Self { peer, local, socket }
+    }
 }
 
 impl fmt::Debug for Accepted {
@@ -81,6 +94,7 @@ pub trait DetachedSocket: Send {
 
 /// One answer to one DNS question.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DnsAnswer {
     /// The name exists; it may have no address of this family.
     Addresses {
@@ -176,35 +190,9 @@ pub trait LogSinks: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogSink>>;
 }
 
-/// Randomness from one seed. Cloning shares the sequence.
-#[derive(Clone, Debug)]
-pub struct Random(Arc<Mutex<fastrand::Rng>>);
-
-impl Random {
-    /// Seeded by the operating system.
-    pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(fastrand::Rng::new())))
-    }
-
-    /// The same sequence for the same seed.
-    pub fn seeded(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
-    }
-
-    /// A generator of one's own, so that drawing needs no lock.
-    pub fn fork(&self) -> fastrand::Rng {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fork()
-    }
-}
-
-impl Default for Random {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// How connections are spread over threads.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum Workers {
     /// Everything runs on the runtime that the server was started on.
     #[default]

@@ -156,6 +156,7 @@ impl HistogramSnapshot {
 
 /// One stat as it stands: what `/stats` prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StatValue {
     /// A count.
     Counter(u64),

@@ -2,30 +2,36 @@
 //!
 //! ```no_run
 //! # #[tokio::main]
-//! # async fn main() -> Result<(), meshlib::base::Error> {
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
 //! use http::Request;
-//! use meshlib::{
-//!     base::Resources,
-//!     cluster::{Cluster, config::{ClusterConfig, DiscoveryConfig, StaticEndpoint}},
-//!     http::Body,
-//! };
+//! use meshlib::{base::Resources, cluster::{Cluster, config::HealthCheckConfig}, http::Body};
 //! use tower::ServiceExt;
 //!
-//! let resources = Resources::default();
-//! let endpoint = StaticEndpoint { address: "127.0.0.1:8081".parse().unwrap(), weight: 1 };
-//! let cluster = Cluster::start(ClusterConfig::new("echo", DiscoveryConfig::Static(vec![endpoint])), &resources)?;
-//! let response = cluster.service(&resources).oneshot(Request::get("http://echo/").body(Body::empty()).unwrap()).await?;
+//! let second = Duration::from_secs(1);
+//! let cluster = Cluster::builder("echo-grpc")
+//!     .strict_dns("echo.default.svc.cluster.local", 8786)
+//!     .http2()
+//!     .round_robin()
+//!     .health_check(HealthCheckConfig::grpc(second, 10 * second, 2, 2))
+//!     .connect_timeout(second / 2)
+//!     .build(&Resources::default())?;
+//! let response = cluster.service().oneshot(Request::get("/").body(Body::empty())?).await?;
 //! println!("{}", response.status());
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Cluster::builder`] says all that a [`ClusterConfig`] can, and starts it; [`Cluster::start`] takes the value itself.
 
 use std::{fmt, sync::Arc};
 
+use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    config::{ClusterConfig, UpstreamProtocol},
+    builder::{ClusterBuilder, NoDiscovery},
+    config::{ClusterConfig, HealthCheckConfig, HealthCheckKind, UpstreamProtocol},
     control::{Control, ControlHandle, ControlInputs, ProbeConnect},
     host::Host,
     host_set::HostSetCell,
@@ -41,45 +47,55 @@ use crate::{
     http::{ArcService, Body, HttpService, ResponseFuture, h2, options::Http2Options},
 };
 
-/// A cluster that runs. Cloning shares it; its control task and its health checks end with the last clone.
+/// A cluster that runs. Cloning shares it; its control task and its health checks end with the last clone and the last
+/// data path.
 #[derive(Clone)]
 pub struct Cluster(Arc<Inner>);
 
 struct Inner {
     control: ControlHandle,
     shared: Arc<ClusterShared>,
+    resources: Resources,
     _warming: AbortOnDropHandle<()>,
 }
 
 impl Cluster {
+    /// Says what a cluster is, step by step, and starts it.
+    pub fn builder(name: impl Into<Arc<str>>) -> ClusterBuilder<NoDiscovery> {
+        ClusterBuilder::new(name)
+    }
+
     /// Starts to resolve and to check, on the ambient runtime.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`]: gRPC health checks need HTTP/2, or a check cannot be sent as configured.
+    /// [`ErrorKind::Configuration`]: gRPC health checks need HTTP/2, a check cannot be sent as configured, the
+    /// discovery feeds another cluster already, or there is no tokio runtime here.
     pub fn start(config: ClusterConfig, resources: &Resources) -> Result<Self, Error> {
+        let wrong =
+            |what: &str| Error::new(ErrorKind::Configuration).with_detail(format!("cluster `{}` {what}", config.name));
+        Handle::try_current().map_err(|_| wrong("must be started on a tokio runtime"))?;
+        let asks_grpc = |check: &HealthCheckConfig| matches!(check.check, HealthCheckKind::Grpc { .. });
         let connect: Arc<dyn ProbeConnect> = match &config.protocol {
             UpstreamProtocol::Http2(options) => {
                 Arc::new(ProbeHttp2 { network: resources.network().clone(), options: *options })
             }
-            UpstreamProtocol::Http1 if config.health_checks.is_empty() => Arc::new(refuse),
-            UpstreamProtocol::Http1 => {
-                let detail = format!("cluster `{}` must speak HTTP/2 for gRPC health checks", config.name);
-                return Err(Error::new(ErrorKind::Configuration).with_detail(detail));
-            }
+            UpstreamProtocol::Http1 if !config.health_checks.iter().any(asks_grpc) => Arc::new(refuse),
+            UpstreamProtocol::Http1 => return Err(wrong("must speak HTTP/2 for gRPC health checks")),
         };
-        let inputs = ControlInputs::new(&config, connect, resources);
+        let inputs = ControlInputs::new(&config, connect, resources)?;
         let (traffic, failures) = (inputs.traffic.clone(), inputs.immediate_failures.clone());
         let control = Control::start(inputs, resources)?;
         let warm_up = WarmUp::new(config.warm_up);
         let (warmed, finished) = (control.warmed(), warm_up.clone());
-        let warming = tokio::spawn(async move {
+        let warming = AbortOnDropHandle::new(tokio::spawn(async move {
             warmed.await;
             finished.finish();
-        });
+        }));
         let shared = ClusterShared::new(config, control.hosts().clone(), warm_up, traffic, resources)
             .with_immediate_failures(failures);
-        Ok(Self(Arc::new(Inner { control, shared: Arc::new(shared), _warming: AbortOnDropHandle::new(warming) })))
+        let (shared, resources) = (Arc::new(shared), resources.clone());
+        Ok(Self(Arc::new(Inner { control, shared, resources, _warming: warming })))
     }
 
     /// Its name.
@@ -102,9 +118,10 @@ impl Cluster {
         self.0.control.warmed().await;
     }
 
-    /// A data path with pools of its own; its clones share them. One for each worker, or one for an application.
-    pub fn service(&self, resources: &Resources) -> ClusterService {
-        ClusterService::new(self.0.shared.clone(), resources)
+    /// A data path with pools of its own; its clones share them, and keep the cluster running. One for an application,
+    /// to be cloned; or one for each thread that has a runtime of its own.
+    pub fn service(&self) -> ClusterService {
+        ClusterService::of(self.clone(), self.0.shared.clone(), &self.0.resources)
     }
 }
 
@@ -115,7 +132,7 @@ impl fmt::Debug for Cluster {
 }
 
 fn refuse(_: &Arc<Host>) -> BoxFuture<Result<ArcService, Error>> {
-    Box::pin(async { Err(Error::new(ErrorKind::Internal).with_detail("a cluster without health checks was checked")) })
+    Box::pin(async { Err(Error::new(ErrorKind::Internal).with_detail("a check without a question was asked")) })
 }
 
 /// Health checks over HTTP/2, on connections of their own as Envoy's are.

@@ -24,6 +24,7 @@ use crate::base::{Gauge, Stats};
 
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Limited {
     /// Connections, those being made included (`max_connections`).
     Connections,

@@ -12,9 +12,13 @@
 //! assert_eq!((config.panic_threshold, config.circuit_breakers.max_requests), (50.0, 1024));
 //! ```
 
+mod health_check;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+pub use self::health_check::{HealthCheckConfig, HealthCheckKind};
 use super::balance::LbPolicy;
+pub use crate::discovery::CustomDiscovery;
 pub use crate::discovery::config::{DnsEndpoint, DnsLookupFamily, StaticEndpoint, StrictDnsConfig};
 use crate::http::options::Http2Options;
 
@@ -154,6 +158,8 @@ pub enum DiscoveryConfig {
     Static(Vec<StaticEndpoint>),
     /// Every address of these names (`STRICT_DNS`).
     StrictDns(StrictDnsConfig),
+    /// As the application says.
+    Custom(CustomDiscovery),
 }
 
 impl DiscoveryConfig {
@@ -165,6 +171,18 @@ impl DiscoveryConfig {
     /// Every address of this name, at Envoy's defaults.
     pub fn strict_dns(host: impl Into<Arc<str>>, port: u16) -> Self {
         Self::StrictDns(StrictDnsConfig::new(vec![DnsEndpoint::new(host, port)]))
+    }
+}
+
+impl From<StrictDnsConfig> for DiscoveryConfig {
+    fn from(config: StrictDnsConfig) -> Self {
+        Self::StrictDns(config)
+    }
+}
+
+impl From<CustomDiscovery> for DiscoveryConfig {
+    fn from(discovery: CustomDiscovery) -> Self {
+        Self::Custom(discovery)
     }
 }
 
@@ -180,6 +198,7 @@ pub enum UpstreamProtocol {
 
 /// Limits of a cluster (`circuit_breakers.thresholds`, default priority).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CircuitBreakersConfig {
     /// Connections, all workers together.
     pub max_connections: u32,
@@ -195,59 +214,4 @@ impl Default for CircuitBreakersConfig {
     fn default() -> Self {
         Self { max_connections: 1024, max_pending_requests: 1024, max_requests: 1024, max_retries: 3 }
     }
-}
-
-/// One active health check (`health_checks`).
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct HealthCheckConfig {
-    /// How long one check may take.
-    pub timeout: Duration,
-    /// From the end of one check to the start of the next.
-    pub interval: Duration,
-    /// The interval while no connection was ever made to the cluster. Default 60 s (`no_traffic_interval`).
-    pub no_traffic_interval: Duration,
-    /// Consecutive network failures that make a host unhealthy.
-    pub unhealthy_threshold: u32,
-    /// Consecutive successes that make an unhealthy host healthy; its very first success suffices.
-    pub healthy_threshold: u32,
-    /// Whether one connection serves many checks. Default true.
-    pub reuse_connection: bool,
-    /// What is asked.
-    pub check: HealthCheckKind,
-}
-
-impl HealthCheckConfig {
-    /// A gRPC check of the whole server.
-    pub fn grpc(timeout: Duration, interval: Duration, unhealthy_threshold: u32, healthy_threshold: u32) -> Self {
-        Self {
-            timeout,
-            interval,
-            no_traffic_interval: Duration::from_secs(60),
-            unhealthy_threshold,
-            healthy_threshold,
-            reuse_connection: true,
-            check: HealthCheckKind::Grpc { service_name: String::new(), authority: None },
-        }
-    }
-
-    /// With another interval while no connection was ever made to the cluster.
-    #[must_use]
-    pub fn no_traffic_interval(mut self, interval: Duration) -> Self {
-        self.no_traffic_interval = interval;
-        self
-    }
-}
-
-/// What a health check asks.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum HealthCheckKind {
-    /// `grpc.health.v1.Health/Check` (`grpc_health_check`).
-    Grpc {
-        /// The service; empty for the whole server.
-        service_name: String,
-        /// The `:authority`; the cluster's name when absent.
-        authority: Option<String>,
-    },
 }

@@ -31,7 +31,7 @@
 //! let connect = |_: &Arc<Host>| -> BoxFuture<Result<ArcService, Error>> {
 //!     Box::pin(async { Err(Error::new(ErrorKind::ConnectFailure)) })
 //! };
-//! let inputs = ControlInputs::new(&config, Arc::new(connect), &resources);
+//! let inputs = ControlInputs::new(&config, Arc::new(connect), &resources).unwrap();
 //! let control = Control::start(inputs, &resources).unwrap();
 //! control.warmed().await;
 //! assert_eq!(control.hosts().load().healthy(), 1);
@@ -80,6 +80,7 @@ where
 }
 
 /// What a control task works with.
+#[non_exhaustive]
 pub struct ControlInputs {
     /// The cluster's name: in stats and logs, and the `:authority` of health checks that name none.
     pub name: Arc<str>,
@@ -101,17 +102,19 @@ pub struct ControlInputs {
 
 impl ControlInputs {
     /// What `config` says, its discovery over `resources`, and a traffic flag of its own.
-    pub fn new(config: &ClusterConfig, connect: Arc<dyn ProbeConnect>, resources: &Resources) -> Self {
-        Self {
+    ///
+    /// Fails if the discovery is one that was used already ([`Configuration`](crate::base::ErrorKind::Configuration)).
+    pub fn new(config: &ClusterConfig, connect: Arc<dyn ProbeConnect>, resources: &Resources) -> Result<Self, Error> {
+        Ok(Self {
             name: config.name.clone(),
-            discover: discover(&config.discovery, &config.name, resources),
+            discover: discover(&config.discovery, &config.name, resources)?,
             panic_threshold: config.panic_threshold,
             health_checks: config.health_checks.clone(),
             ignore_health_on_host_removal: config.ignore_health_on_host_removal,
             traffic: TrafficFlag::new(),
             immediate_failures: ImmediateFailures::new(),
             connect,
-        }
+        })
     }
 }
 
@@ -121,15 +124,18 @@ impl fmt::Debug for ControlInputs {
     }
 }
 
-/// The discovery that `config` describes, counted as `cluster`'s.
-pub fn discover(config: &DiscoveryConfig, cluster: &str, resources: &Resources) -> Box<dyn Discover> {
-    match config {
+/// The discovery that `config` describes, counted as `cluster`'s. Fails as [`CustomDiscovery::start`] does.
+///
+/// [`CustomDiscovery::start`]: crate::discovery::CustomDiscovery::start
+pub fn discover(config: &DiscoveryConfig, cluster: &str, resources: &Resources) -> Result<Box<dyn Discover>, Error> {
+    Ok(match config {
         DiscoveryConfig::Static(endpoints) => Box::new(Fixed::from(endpoints.as_slice())),
+        DiscoveryConfig::Custom(discovery) => discovery.start(resources)?,
         DiscoveryConfig::StrictDns(config) => {
             let dns = StrictDns::new(config.clone(), resources.resolver().clone(), resources.random().fork());
             Box::new(dns.with_stats(UpdateStats::new(resources.stats(), cluster)))
         }
-    }
+    })
 }
 
 /// Starts control tasks.

@@ -74,6 +74,7 @@ impl fmt::Debug for HealthFlags {
 
 /// What a host has done, all workers together: the numbers of `/clusters`.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct HostStats {
     /// Open connections.
     pub cx_active: AtomicU64,

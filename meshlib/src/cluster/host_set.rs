@@ -16,6 +16,7 @@
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -65,6 +66,23 @@ impl HostSet {
     }
 }
 
+/// A set that was current when it was taken: cheaper than an `Arc` of it, and not to be kept.
+pub struct HostSetGuard(arc_swap::Guard<Arc<HostSet>>);
+
+impl fmt::Debug for HostSetGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl Deref for HostSetGuard {
+    type Target = HostSet;
+
+    fn deref(&self) -> &HostSet {
+        &self.0
+    }
+}
+
 /// Told of every set that is published: a data path that keeps something for each host.
 pub trait HostSetObserver: Send + Sync {
     /// `hosts` is the set from now on. Called by the one publisher, one set after the other.
@@ -88,7 +106,7 @@ impl HostSetCell {
     }
 
     /// The current set.
-    pub fn load(&self) -> arc_swap::Guard<Arc<HostSet>> {
+    pub fn load(&self) -> impl Deref<Target = Arc<HostSet>> + use<> {
         self.0.current.load()
     }
 

@@ -9,12 +9,14 @@
 //! | [`health`] | [`Prober`](health::Prober), and what its results mean |
 //! | [`circuit_breaker`] | limits that all workers share |
 //!
-//! With the feature `proxy` there are also pools, the service over them, and the assembly of it all, `Cluster`, which
-//! has an example.
+//! With the feature `proxy` there are also pools, the service over them, and the assembly of it all, `Cluster` with its
+//! builder, which have examples.
 
 #[cfg(feature = "proxy")]
 mod assembly;
 pub mod balance;
+#[cfg(feature = "proxy")]
+pub mod builder;
 pub mod circuit_breaker;
 pub mod config;
 pub mod control;
@@ -35,4 +37,4 @@ mod test_world;
 pub mod warm_up;
 
 #[cfg(feature = "proxy")]
-pub use self::{assembly::Cluster, service::ClusterService, shared::ClusterShared};
+pub use self::{assembly::Cluster, builder::ClusterBuilder, service::ClusterService, shared::ClusterShared};

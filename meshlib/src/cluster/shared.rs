@@ -2,11 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
-use http::HeaderMap;
+use http::{
+    HeaderMap, Request, Uri,
+    header::HOST,
+    uri::{Authority, PathAndQuery, Scheme},
+};
 
 use super::{
     circuit_breaker::CircuitBreakers,
-    config::ClusterConfig,
+    config::{ClusterConfig, DiscoveryConfig},
     health::{ImmediateFailures, TrafficFlag},
     host::Host,
     host_set::HostSetCell,
@@ -39,6 +43,8 @@ pub struct ClusterShared {
     warm_up: WarmUp,
     traffic: TrafficFlag,
     immediate_failures: ImmediateFailures,
+    /// Of requests that name none.
+    authority: Authority,
 }
 
 impl ClusterShared {
@@ -52,7 +58,8 @@ impl ClusterShared {
         resources: &Resources,
     ) -> Self {
         let breakers = CircuitBreakers::new(&config.name, &config.circuit_breakers, resources.stats());
-        Self { config, hosts, breakers, warm_up, traffic, immediate_failures: ImmediateFailures::new() }
+        let (authority, immediate_failures) = (authority(&config), ImmediateFailures::new());
+        Self { config, hosts, breakers, warm_up, traffic, immediate_failures, authority }
     }
 
     /// Reports hosts that ask to be left to whoever reads `immediate_failures`.
@@ -95,9 +102,33 @@ impl ClusterShared {
         }
     }
 
+    /// A request without authority, as a gRPC client makes it that was told no origin, gets the cluster's.
+    pub(super) fn complete_authority<B>(&self, request: &mut Request<B>) {
+        if request.uri().authority().is_some() || request.headers().contains_key(HOST) {
+            return;
+        }
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme.get_or_insert(Scheme::HTTP);
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
+        // The parts are whole, so this cannot fail; an empty target is refused where it would be sent.
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    }
+
     pub(super) fn traffic(&self) -> &TrafficFlag {
         &self.traffic
     }
+}
+
+/// The first name that is resolved; else the cluster's own name, where it can stand there.
+fn authority(config: &ClusterConfig) -> Authority {
+    let name = match &config.discovery {
+        DiscoveryConfig::StrictDns(dns) => dns.endpoints.first().map(|name| format!("{}:{}", name.host, name.port)),
+        _ => None,
+    };
+    let parse = |name: &str| Authority::try_from(name).ok();
+    let authority = name.as_deref().and_then(parse).or_else(|| parse(&config.name));
+    authority.unwrap_or_else(|| Authority::from_static("localhost"))
 }
 
 impl fmt::Debug for ClusterShared {

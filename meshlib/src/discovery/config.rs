@@ -12,6 +12,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// A fixed endpoint.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct StaticEndpoint {
     /// Its address.
     pub address: SocketAddr,
@@ -28,6 +29,7 @@ impl StaticEndpoint {
 
 /// Names that are resolved over and over; each address is a host.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct StrictDnsConfig {
     /// The names.
     pub endpoints: Vec<DnsEndpoint>,
@@ -56,6 +58,7 @@ impl StrictDnsConfig {
 
 /// A name whose addresses are endpoints.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct DnsEndpoint {
     /// The name.
     pub host: Arc<str>,
@@ -74,6 +77,7 @@ impl DnsEndpoint {
 
 /// Which address families are asked for (Envoy's `DnsLookupFamily`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DnsLookupFamily {
     /// AAAA; A only if AAAA gave nothing.
     #[default]

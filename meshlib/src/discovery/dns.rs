@@ -16,7 +16,7 @@
 //! # async fn main() {
 //! use std::{future::poll_fn, io, sync::Arc, time::Duration};
 //! use meshlib::{
-//!     base::resources::{AddressFamily, BoxFuture, DnsAnswer, Resolve},
+//!     base::resources::{AddressFamily, BoxFuture, DnsAnswer, Resolve, Rng},
 //!     discovery::{Discover, StrictDns, Update, config::{DnsEndpoint, StrictDnsConfig}},
 //! };
 //!
@@ -32,7 +32,7 @@
 //! }
 //!
 //! let name = DnsEndpoint { host: "echo.test".into(), port: 8786, weight: 1 };
-//! let mut dns = StrictDns::new(StrictDnsConfig::new(vec![name]), Arc::new(Zone), fastrand::Rng::new());
+//! let mut dns = StrictDns::new(StrictDnsConfig::new(vec![name]), Arc::new(Zone), Rng::new());
 //! let Some(Update::Endpoints(endpoints)) = poll_fn(|cx| dns.poll_update(cx)).await else { panic!("an answer") };
 //! assert_eq!(endpoints.len(), 2);
 //! # }
@@ -61,7 +61,7 @@ use super::{
 };
 use crate::base::{
     Counter, Stats,
-    resources::{BoxFuture, Resolve},
+    resources::{BoxFuture, Resolve, Rng},
 };
 
 /// No interval is shorter: a configured zero must not spin.
@@ -106,7 +106,7 @@ struct DnsContext {
     refresh_rate: Duration,
     respect_ttl: bool,
     failure_refresh: Option<(Duration, Duration)>,
-    rng: fastrand::Rng,
+    rng: Rng,
     stats: UpdateStats,
 }
 
@@ -131,7 +131,7 @@ enum State {
 
 impl StrictDns {
     /// Resolves the names of `config` through `resolver`; `rng` spreads the back-off after failures.
-    pub fn new(config: StrictDnsConfig, resolver: Arc<dyn Resolve>, rng: fastrand::Rng) -> Self {
+    pub fn new(config: StrictDnsConfig, resolver: Arc<dyn Resolve>, rng: Rng) -> Self {
         let names = config.endpoints.into_iter().map(Name::new).collect::<Vec<_>>();
         let known = names.is_empty() || names.iter().any(|name| name.settled);
         let mut this = Self {

@@ -1,7 +1,7 @@
 //! Floor 3: discovery. A [`Discover`] yields full sets of endpoints, over and over.
 //!
-//! [`Fixed`] knows its endpoints, [`StrictDns`] asks for them again and again, and an application's own stream of
-//! endpoints needs one method:
+//! [`Fixed`] knows its endpoints, [`StrictDns`] asks for them again and again, [`Streamed`] and [`Watched`] take them
+//! from a stream or a channel of the application's, and any other discovery needs one method:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -17,10 +17,12 @@
 //! ```
 
 pub mod config;
+mod custom;
 pub mod dns;
 pub mod fixed;
 #[cfg(feature = "dns")]
 pub mod resolver;
+mod stream;
 
 use std::{
     fmt,
@@ -32,12 +34,15 @@ use std::{
 #[cfg(feature = "dns")]
 pub use self::resolver::SystemResolver;
 pub use self::{
+    custom::CustomDiscovery,
     dns::{StrictDns, UpdateStats},
     fixed::Fixed,
+    stream::{Streamed, Watched},
 };
 
 /// An endpoint as it was discovered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Endpoint {
     /// Its address.
     pub address: SocketAddr,
@@ -56,6 +61,7 @@ impl Endpoint {
 
 /// What a discovery reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Update {
     /// The endpoints are these, all of them; none is an answer too.
     Endpoints(Vec<Endpoint>),
@@ -73,6 +79,16 @@ pub trait Discover: Send {
     /// nothing to say here.
     fn is_settled(&self) -> bool {
         true
+    }
+}
+
+impl<D: Discover + ?Sized> Discover for Box<D> {
+    fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Option<Update>> {
+        (**self).poll_update(cx)
+    }
+
+    fn is_settled(&self) -> bool {
+        (**self).is_settled()
     }
 }
 

@@ -23,7 +23,9 @@
 //! configuration through the same [`reader`].
 
 pub mod diagnostic;
+pub mod extensions;
 mod lower;
+pub mod mesh;
 mod model;
 pub mod names;
 pub mod reader;
@@ -33,6 +35,7 @@ use std::{path::Path, sync::Arc};
 
 use self::{
     diagnostic::{Code, ConfigErrors, Diagnostic, Diagnostics, Source, Span, Warnings},
+    extensions::Extensions,
     reader::Value,
 };
 use crate::{base::resources::Files, proxy::config::MeshConfig};
@@ -52,7 +55,15 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(name: &str, text: &str) -> Result<Loaded, ConfigErrors> {
-    let diagnostics = Diagnostics::new(Arc::new(Source::new(name, text)));
+    load_with(name, text, &Extensions::new())
+}
+
+/// The same for a file that may name these extensions.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_with(name: &str, text: &str, extensions: &Extensions) -> Result<Loaded, ConfigErrors> {
+    let diagnostics = Diagnostics::new(Arc::new(Source::new(name, text))).with_extensions(extensions);
     let config = yaml::parse(&diagnostics).and_then(|root| {
         diagnostics.hide_secrets_of(&root);
         let bootstrap = Value::new(&root, "bootstrap", &diagnostics).read()?;
@@ -66,13 +77,21 @@ pub fn load(name: &str, text: &str) -> Result<Loaded, ConfigErrors> {
 /// # Errors
 /// It cannot be read, is not UTF-8, or something is wrong with it.
 pub fn load_file(path: &Path, files: &dyn Files) -> Result<Loaded, ConfigErrors> {
+    load_file_with(path, files, &Extensions::new())
+}
+
+/// The same for a file that may name these extensions.
+///
+/// # Errors
+/// It cannot be read, is not UTF-8, or something is wrong with it.
+pub fn load_file_with(path: &Path, files: &dyn Files, extensions: &Extensions) -> Result<Loaded, ConfigErrors> {
     let name = path.display().to_string();
     let bytes = files.read(path).map_err(|error| {
         let message = format!("{name} cannot be read: {error}");
         ConfigErrors::of_file(&name, Diagnostic::error(Code::File, message))
     })?;
     match String::from_utf8(bytes) {
-        Ok(text) => load(&name, &text),
+        Ok(text) => load_with(&name, &text, extensions),
         Err(error) => Err(not_utf8(&name, error.as_bytes(), error.utf8_error().valid_up_to())),
     }
 }

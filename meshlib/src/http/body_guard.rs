@@ -48,6 +48,11 @@ pub enum BodyEnd<'a> {
 pub trait BodyGuard: Send + 'static {
     /// The body has ended.
     fn ended(&mut self, end: BodyEnd<'_>);
+
+    /// May add to the error with which the body ended.
+    fn explain(&mut self, error: Error) -> Error {
+        error
+    }
 }
 
 /// The same body, which tells `guard`. Costs one allocation; none for a body that has ended already.
@@ -93,7 +98,7 @@ impl<G: BodyGuard> http_body::Body for Guarded<G> {
                 None => {}
             },
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| self.guard.explain(error))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -11,7 +11,7 @@
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::headers::GRPC_STATUS;
-use crate::base::info;
+use crate::base::{Error, info};
 
 /// The status of a gRPC call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +32,11 @@ impl Code {
     pub const UNAVAILABLE: Self = Self(14);
     /// The caller did not say who it is.
     pub const UNAUTHENTICATED: Self = Self(16);
+
+    /// What a gRPC client is told of this error.
+    pub fn of(error: &Error) -> Self {
+        code_of_http(error.status())
+    }
 
     /// The code's name as gRPC writes it, for 0 to 16.
     pub fn name(self) -> Option<&'static str> {
@@ -55,6 +60,13 @@ impl Code {
             "Unauthenticated",
         ];
         NAMES.get(self.0 as usize).copied()
+    }
+}
+
+/// As gRPC libraries number them; a number that is none of theirs is unknown to them.
+impl From<Code> for i32 {
+    fn from(code: Code) -> Self {
+        i32::try_from(code.0).unwrap_or(-1)
     }
 }
 

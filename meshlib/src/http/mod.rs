@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod body_guard;
+mod date;
 pub mod grpc;
 #[cfg(feature = "proxy")]
 pub mod h1;
@@ -20,8 +21,13 @@ pub mod local_reply;
 pub mod options;
 #[cfg(feature = "proxy")]
 pub mod serve;
+#[cfg(feature = "proxy")]
+pub mod server;
 pub mod service;
 
+pub(crate) use self::date::Date;
+#[cfg(feature = "proxy")]
+pub(crate) use self::leave::cut;
 #[cfg(feature = "tls")]
 pub(crate) use self::leave::too_late;
 pub use self::{

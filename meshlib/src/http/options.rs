@@ -10,7 +10,9 @@
 //! assert_eq!(options.http2.max_concurrent_streams, 1024);
 //! ```
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use crate::base::resources::Random;
 
 /// HTTP/2 settings of one side (Envoy's `Http2ProtocolOptions`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,34 @@ pub struct ServerOptions {
     pub stream_idle_timeout: Duration,
     /// How long a connection may be without a stream. Default 1 h (`idle_timeout`); zero disables.
     pub idle_timeout: Duration,
+    /// How long a connection is used; then it is told to go, as by a drain (`max_connection_duration`). Default zero:
+    /// without end.
+    pub max_connection_duration: Duration,
+    /// Per cent of [`Self::max_connection_duration`]: up to so much is added, by chance, to that of each connection, so
+    /// that not all come back at once (`max_connection_duration_jitter`). Default 0. Applied by
+    /// [`Self::for_connection`].
+    pub max_connection_duration_jitter: f64,
+    /// How long the streams of a connection that was told to go for its age may still take; then they are reset (gRPC's
+    /// `MAX_CONNECTION_AGE_GRACE`; Envoy has no such limit). Default zero: as long as they want.
+    pub max_connection_duration_grace: Duration,
+    /// How long an HTTP/2 connection that is told to go may be without a stream before the last GOAWAY, at most: the
+    /// client's answer to the PING between the two GOAWAYs ends the wait (`drain_timeout`). Default 5 s.
+    pub drain_timeout: Duration,
+}
+
+impl ServerOptions {
+    /// The options of one connection: those of all, with the jitter drawn and added.
+    #[must_use]
+    pub fn for_connection(self: &Arc<Self>, random: &Random) -> Arc<Self> {
+        let life = self.max_connection_duration;
+        if life.is_zero() || self.max_connection_duration_jitter <= 0.0 {
+            return self.clone();
+        }
+        let factor = 1.0 + random.fork().f64() * self.max_connection_duration_jitter / 100.0;
+        let drawn = Duration::try_from_secs_f64(life.as_secs_f64() * factor);
+        let (max_connection_duration, max_connection_duration_jitter) = (drawn.unwrap_or(life), 0.0);
+        Arc::new(Self { max_connection_duration, max_connection_duration_jitter, ..Self::clone(self) })
+    }
 }
 
 impl Default for ServerOptions {
@@ -72,12 +102,17 @@ impl Default for ServerOptions {
             request_headers_timeout: Duration::from_secs(10),
             stream_idle_timeout: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(3600),
+            max_connection_duration: Duration::ZERO,
+            max_connection_duration_jitter: 0.0,
+            max_connection_duration_grace: Duration::ZERO,
+            drain_timeout: Duration::from_secs(5),
         }
     }
 }
 
 /// Which codec serves a connection (`codec_type`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CodecType {
     /// By ALPN, otherwise by the connection's first bytes.
     #[default]

@@ -41,6 +41,7 @@ pub trait HttpService: Send + Sync {
 
 /// A request that was not answered.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Failed {
     /// Why.
     pub error: Error,
@@ -76,13 +77,24 @@ impl ArcService {
         Self(Arc::new(service))
     }
 
+    /// Whether both are clones of one.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Answers one request.
     pub fn call(&self, request: Request<Body>) -> ResponseFuture {
         self.0.call(request)
     }
 }
 
-impl Service<Request<Body>> for ArcService {
+/// Requests may have any body, for a layer around this service may change it.
+impl<B> Service<Request<B>> for ArcService
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     type Response = Response<Body>;
     type Error = Error;
     type Future = ResponseFuture;
@@ -91,8 +103,8 @@ impl Service<Request<Body>> for ArcService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> ResponseFuture {
-        self.0.call(request)
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        self.0.call(request.map(Body::new))
     }
 }
 

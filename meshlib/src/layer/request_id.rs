@@ -27,12 +27,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 use uuid::{Builder, Uuid};
 
-use crate::{base::resources::Random, http::headers::X_REQUEST_ID};
+use crate::{
+    base::resources::{Random, Rng},
+    http::headers::X_REQUEST_ID,
+};
 
 /// Makes [`RequestId`] services. Each layer draws from a generator of its own, which its services share: the lock
 /// around it is contended only where several threads share one layer.
 #[derive(Clone, Debug)]
-pub struct RequestIdLayer(Arc<Mutex<fastrand::Rng>>);
+pub struct RequestIdLayer(Arc<Mutex<Rng>>);
 
 impl RequestIdLayer {
     /// Ids from this source of randomness.

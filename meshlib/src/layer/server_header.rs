@@ -19,20 +19,19 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, SystemTime},
 };
 
-use http::{
-    HeaderMap, HeaderValue, Request, Response,
-    header::{DATE, Entry, SERVER},
-};
+use http::{HeaderMap, HeaderValue, Request, Response, header::SERVER};
 use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::base::resources::{SystemClock, WallClock};
+use crate::{
+    base::resources::{SystemClock, WallClock},
+    http::Date,
+};
 
 /// What becomes of `server` (Envoy's `server_header_transformation`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,12 +51,6 @@ pub struct ServerHeaderLayer {
     name: HeaderValue,
     transformation: ServerHeaderTransformation,
     date: Arc<Date>,
-}
-
-struct Date {
-    clock: Arc<dyn WallClock>,
-    /// The second since 1970, and its date.
-    rendered: Mutex<(u64, HeaderValue)>,
 }
 
 impl ServerHeaderLayer {
@@ -91,31 +84,7 @@ impl ServerHeaderLayer {
             }
             ServerHeaderTransformation::PassThrough => {}
         }
-        if let Entry::Vacant(entry) = headers.entry(DATE) {
-            entry.insert(self.date.now());
-        }
-    }
-}
-
-impl Date {
-    fn new(clock: Arc<dyn WallClock>) -> Arc<Self> {
-        Arc::new(Self { clock, rendered: Mutex::new((u64::MAX, HeaderValue::from_static(""))) })
-    }
-
-    /// Costs a look at the clock, no system call on Linux, and a count on the shared bytes; the lock is contended only
-    /// where several threads share one layer.
-    fn now(&self) -> HeaderValue {
-        let now = self.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        // httpdate ends with the year 9999.
-        let second = now.min(Duration::from_secs(253_402_300_799)).as_secs();
-        let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
-        if rendered.0 != second {
-            let text = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(second));
-            if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(text)) {
-                *rendered = (second, value);
-            }
-        }
-        rendered.1.clone()
+        self.date.complete(headers);
     }
 }
 
@@ -187,7 +156,10 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::{
+        sync::atomic::{AtomicU64, Ordering},
+        time::{Duration, SystemTime},
+    };
 
     use super::*;
 

@@ -1,12 +1,4 @@
 //! Connecting over TCP.
-//!
-//! ```no_run
-//! # async fn example() -> std::io::Result<()> {
-//! let stream = meshlib::net::connect::tcp("127.0.0.1:8080".parse().unwrap()).await?;
-//! assert!(stream.nodelay()?);
-//! # Ok(())
-//! # }
-//! ```
 
 use std::{io, net::SocketAddr};
 
@@ -16,7 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 ///
 /// # Errors
 /// What the operating system answers: refused, unreachable, out of descriptors or of ports.
-pub async fn tcp(to: SocketAddr) -> io::Result<TcpStream> {
+pub(super) async fn tcp(to: SocketAddr) -> io::Result<TcpStream> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_nodelay(true)?;
     socket.connect(to).await

@@ -1,7 +1,8 @@
 //! Accepting connections without ever giving up.
 //!
 //! A [`Listener`] takes a permit of its [`ConnectionLimit`], then accepts. It waits a little longer each time the
-//! system is out of descriptors or memory, and passes over connections that died in the queue. Accepted sockets
+//! system is out of descriptors or memory, and passes over connections that died in the queue. Out of descriptors, it
+//! closes who waits, with one that it kept in reserve: they learn at once that they must go elsewhere. Accepted sockets
 //! belong to no runtime yet, so that one accept point can hand them to the least loaded worker.
 //!
 //! ```no_run
@@ -35,12 +36,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
 };
 
 use crate::base::resources::{Accepted, Acceptor, BoxIo, DetachedSocket, Files};
 
 /// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+const BACKLOG: u16 = 4096;
 
 /// The most connections where nothing else says so.
 const MAX_CONNECTIONS: usize = 50_000;
@@ -50,6 +52,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
 /// The longest pause: connections are accepted again at most so long after the shortage ends.
 const LONGEST_PAUSE: Duration = Duration::from_millis(80);
+
+/// How often a shortage is logged while it lasts, or comes and goes.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// How many connections may be open at once. Cloning shares the count, so that several listeners share one limit.
 #[derive(Clone, Debug)]
@@ -93,13 +98,20 @@ fn soft_descriptor_limit(limits: &[u8]) -> Option<usize> {
 pub struct Listener {
     acceptor: Box<dyn Acceptor>,
     limit: ConnectionLimit,
+    shortage: Shortage,
+}
+
+/// What the system was short of: how long the next pause is, when it was last told, and who was sent away since.
+struct Shortage {
     pause: Duration,
+    told: Option<Instant>,
+    closed: usize,
 }
 
 impl Listener {
     /// Accepts from `acceptor`, within `limit`. At the limit connections wait in the kernel's queue.
     pub fn new(acceptor: Box<dyn Acceptor>, limit: ConnectionLimit) -> Self {
-        Self { acceptor, limit, pause: FIRST_PAUSE }
+        Self { acceptor, limit, shortage: Shortage::NONE }
     }
 
     /// Where it listens; the real port where 0 was asked for.
@@ -119,14 +131,17 @@ impl Listener {
             };
             match std::future::poll_fn(|cx| self.acceptor.poll_accept(cx)).await {
                 Ok(accepted) => {
-                    self.pause = FIRST_PAUSE;
+                    self.shortage.pause = FIRST_PAUSE;
                     return (accepted, permit);
                 }
                 // It died between the handshake and its turn: its own matter.
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     drop(permit);
-                    self.back_off(&error).await;
+                    if is_out_of_descriptors(&error) {
+                        self.shortage.closed += std::future::poll_fn(|cx| Poll::Ready(self.acceptor.shed(cx))).await;
+                    }
+                    self.shortage.wait(&error).await;
                 }
             }
         }
@@ -143,11 +158,17 @@ impl Listener {
             }
         }
     }
+}
+
+impl Shortage {
+    const NONE: Self = Self { pause: FIRST_PAUSE, told: None, closed: 0 };
 
     /// Waits before the next try. Out of descriptors, accept fails at once and for ever: trying on would burn a core.
-    async fn back_off(&mut self, error: &io::Error) {
-        if self.pause == FIRST_PAUSE {
-            tracing::warn!(%error, "accepting failed; trying again with growing pauses");
+    async fn wait(&mut self, error: &io::Error) {
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
+            let closed = std::mem::take(&mut self.closed);
+            tracing::warn!(%error, closed, "accepting fails; trying again with growing pauses");
+            self.told = Some(Instant::now());
         }
         let pause = self.pause;
         self.pause = (pause * 2).min(LONGEST_PAUSE);
@@ -181,11 +202,29 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// EMFILE and ENFILE: the process has no descriptor left, or the system has none.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    cfg!(unix) && matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+}
+
 /// A listening TCP socket.
 #[derive(Debug)]
 pub(super) struct TcpAcceptor {
     pub(super) listener: TcpListener,
     local: SocketAddr,
+    reserve: Option<Reserve>,
+}
+
+/// A descriptor that is given up when there is no other, so that one connection after the other can be closed.
+#[derive(Debug)]
+struct Reserve(#[expect(dead_code, reason = "held for its descriptor")] std::fs::File);
+
+impl Reserve {
+    fn take() -> Option<Self> {
+        std::fs::File::open("/dev/null").ok().map(Self)
+    }
 }
 
 impl TcpAcceptor {
@@ -199,10 +238,10 @@ impl TcpAcceptor {
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&at.into())?;
-        socket.listen(BACKLOG)?;
+        socket.listen(BACKLOG.into())?;
         let listener = TcpListener::from_std(socket.into())?;
         let local = listener.local_addr()?;
-        Ok(Self { listener, local })
+        Ok(Self { listener, local, reserve: Reserve::take() })
     }
 }
 
@@ -218,6 +257,18 @@ impl Acceptor for TcpAcceptor {
         // Costs a round with the poller to leave this runtime; the worker that adopts the socket enters its own.
         let socket = Box::new(DetachedTcp(stream.into_std()?));
         Poll::Ready(Ok(Accepted { peer, local, socket }))
+    }
+
+    fn shed(&mut self, cx: &mut Context<'_>) -> usize {
+        // What another thread opens meanwhile may take its place; then there is none until descriptors are free again.
+        drop(self.reserve.take());
+        let mut closed = 0;
+        // As many as can wait: who comes on and on must not keep this thread.
+        while closed < usize::from(BACKLOG) && matches!(self.listener.poll_accept(cx), Poll::Ready(Ok(_))) {
+            closed += 1;
+        }
+        self.reserve = Reserve::take();
+        closed
     }
 }
 

@@ -25,7 +25,7 @@
 //! # }
 //! ```
 
-pub mod connect;
+mod connect;
 pub mod io;
 pub mod listen;
 pub mod log_sink;

@@ -81,6 +81,11 @@ impl Acceptor for Script {
         self.1.lock().unwrap().push(Instant::now());
         self.0.pop_front().map_or(Poll::Pending, Poll::Ready)
     }
+
+    fn shed(&mut self, _: &mut Context<'_>) -> usize {
+        let waiting = self.0.iter().take_while(|answer| answer.is_ok()).count();
+        self.0.drain(..waiting).count()
+    }
 }
 
 fn accepted() -> Accepted {
@@ -101,12 +106,22 @@ fn script(answers: impl IntoIterator<Item = std::io::Result<Accepted>>) -> (Box<
 
 #[tokio::test(start_paused = true)]
 async fn shortages_are_waited_out_with_growing_pauses() {
-    let errors = [24, 23, 105, 12, 24, 24, 24].map(|code| Err(std::io::Error::from_raw_os_error(code)));
+    let errors = [105, 12, 105, 105, 12, 105, 105].map(|code| Err(std::io::Error::from_raw_os_error(code)));
     let (acceptor, tries) = script(errors.into_iter().chain([Ok(accepted())]));
     Listener::new(acceptor, ConnectionLimit::new(1)).accept().await;
     let tries = tries.lock().unwrap();
     let pauses: Vec<_> = tries.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
     assert_eq!(pauses, [5, 10, 20, 40, 80, 80, 80]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_sent_away_only_for_want_of_a_descriptor() {
+    for (code, tries_until_accepted) in [(24, None), (23, None), (105, Some(2)), (12, Some(2))] {
+        let (acceptor, tries) = script([Err(std::io::Error::from_raw_os_error(code)), Ok(accepted())]);
+        let mut listener = Listener::new(acceptor, ConnectionLimit::new(1));
+        let served = tokio::time::timeout(Duration::from_secs(1), listener.accept()).await;
+        assert_eq!(served.ok().map(|_| tries.lock().unwrap().len()), tries_until_accepted, "errno {code}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

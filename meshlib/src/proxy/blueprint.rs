@@ -11,8 +11,11 @@ use tower_layer::Layer;
 #[cfg(feature = "tls")]
 use super::listener::stat_prefix;
 use super::{
-    clusters::ClusterServices,
-    config::{AccessLogConfig, AdminConfig, HttpConnectionManagerConfig, ListenerConfig, NodeConfig},
+    clusters::{ClusterServices, Upstream},
+    config::{
+        AccessLogConfig, AccessLoggerConfig, AdminConfig, FilterChainConfig, HttpConnectionManagerConfig,
+        ListenerConfig, NodeConfig,
+    },
     connection_manager::HttpConnectionManager,
     filter,
     listener::ConnectionStack,
@@ -21,7 +24,6 @@ use super::{
 use crate::net::tls::TlsAcceptor;
 use crate::{
     base::{Error, ErrorKind, Resources, info::FinishObserver, resources::LogSink},
-    cluster::ClusterService,
     http::{options::ServerOptions, service::ArcService},
     layer::access_log::{AccessLog, Format},
     route::{
@@ -34,20 +36,14 @@ use crate::{
 pub(crate) struct ListenerBlueprint {
     #[cfg(feature = "tls")]
     tls: Option<TlsAcceptor>,
-    http: HttpConnectionManagerConfig,
-    node: NodeConfig,
-    access_logs: AccessLogs,
+    http: HttpBlueprint,
     options: Arc<ServerOptions>,
 }
 
 impl ListenerBlueprint {
     /// Loads and compiles what `config` names.
     pub(crate) fn new(config: &ListenerConfig, node: &NodeConfig, resources: &Resources) -> Result<Self, Error> {
-        // Conditions on filter chains come later: the first takes every connection.
-        let Some(chain) = config.filter_chains.first() else {
-            let detail = format!("listener `{}` has no filter chain", config.name);
-            return Err(Error::new(ErrorKind::Configuration).with_detail(detail));
-        };
+        let chain = filter_chain(config)?;
         #[cfg(not(feature = "tls"))]
         if chain.tls.is_some() {
             return Err(Error::new(ErrorKind::Configuration).with_detail("TLS needs the feature `tls`"));
@@ -61,30 +57,70 @@ impl ListenerBlueprint {
                 }
                 None => None,
             },
-            http: chain.http.clone(),
-            node: node.clone(),
-            access_logs: AccessLogs::open(&chain.http.access_logs, resources)?,
+            http: HttpBlueprint::new(&chain.http, node, resources)?,
             options: Arc::new(chain.http.server.clone()),
         })
     }
 
-    /// The stack of a worker that has these data paths.
-    pub(crate) fn stack(&self, services: &ClusterServices, resources: &Resources) -> Result<ConnectionStack, Error> {
-        let router =
-            Router::from(RouteTable::try_new(&self.http.routes, |action| target(action, services, resources))?);
-        let service = filter::chain(&self.http.http_filters, ArcService::new(router), &self.node, resources)?;
-        let access_logs = self.access_logs.observers(resources);
+    /// What happens to its requests.
+    pub(crate) fn http(&self) -> &HttpBlueprint {
+        &self.http
+    }
+
+    /// The stack of one worker, whose requests end at `innermost`.
+    pub(crate) fn stack(&self, innermost: ArcService, resources: &Resources) -> Result<ConnectionStack, Error> {
         Ok(ConnectionStack {
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
-            manager: HttpConnectionManager::new(&self.http, service, access_logs, resources)?,
+            manager: self.http.manager(innermost, resources)?,
             options: self.options.clone(),
+            random: resources.random().clone(),
         })
     }
 }
 
+/// The chain that takes a listener's connections. Conditions on chains come later: the first takes every one.
+pub(crate) fn filter_chain(config: &ListenerConfig) -> Result<&FilterChainConfig, Error> {
+    config.filter_chains.first().ok_or_else(|| {
+        let detail = format!("listener `{}` has no filter chain", config.name);
+        Error::new(ErrorKind::Configuration).with_detail(detail)
+    })
+}
+
+/// What happens to the requests of a listener: its filters, its routes, its access logs.
+pub(crate) struct HttpBlueprint {
+    http: HttpConnectionManagerConfig,
+    node: NodeConfig,
+    access_logs: AccessLogs,
+}
+
+impl HttpBlueprint {
+    /// Opens and compiles what `http` names.
+    pub(crate) fn new(
+        http: &HttpConnectionManagerConfig,
+        node: &NodeConfig,
+        resources: &Resources,
+    ) -> Result<Self, Error> {
+        let access_logs = AccessLogs::open(&http.access_logs, resources)?;
+        Ok(Self { http: http.clone(), node: node.clone(), access_logs })
+    }
+
+    /// The router, over the data paths of one worker.
+    pub(crate) fn router(&self, services: &ClusterServices, resources: &Resources) -> Result<ArcService, Error> {
+        let table = RouteTable::try_new(&self.http.routes, |action| target(action, services, resources))?;
+        Ok(ArcService::new(Router::from(table)))
+    }
+
+    /// The connection manager of one worker: filters and logs around `innermost`, which is the router, or stands in
+    /// its place.
+    pub(crate) fn manager(&self, innermost: ArcService, resources: &Resources) -> Result<HttpConnectionManager, Error> {
+        let service = filter::chain(&self.http.http_filters, innermost, &self.node, resources)?;
+        HttpConnectionManager::new(&self.http, service, self.access_logs.observers(resources), resources)
+    }
+}
+
 /// The service that a route leads to: its timeout and headers around its cluster's data path.
-type Target = <ActionLayer as Layer<ClusterService>>::Service;
+type Target = <ActionLayer as Layer<Upstream>>::Service;
 
 fn target(action: &RouteAction, services: &ClusterServices, resources: &Resources) -> Result<Target, Error> {
     let Some(service) = services.get(&action.cluster) else {
@@ -111,20 +147,35 @@ pub(crate) fn admin_stack(
         tls: None,
         manager: HttpConnectionManager::new(&http, service, access_logs, resources)?,
         options: Arc::new(http.server.clone()),
+        random: resources.random().clone(),
     })
 }
 
-/// Opened files with their compiled formats; each worker writes through buffers of its own.
-struct AccessLogs(Vec<(Format, Arc<dyn LogSink>)>);
+/// Opened access logs; each worker writes to files through buffers of its own.
+struct AccessLogs(Vec<OpenLog>);
+
+enum OpenLog {
+    File(Format, Arc<dyn LogSink>),
+    Custom(Arc<dyn FinishObserver>),
+}
 
 impl AccessLogs {
-    fn open(configs: &[AccessLogConfig], resources: &Resources) -> Result<Self, Error> {
-        configs.iter().map(|config| open(config, resources)).collect::<Result<_, _>>().map(Self)
+    fn open(configs: &[AccessLoggerConfig], resources: &Resources) -> Result<Self, Error> {
+        let open = |config: &AccessLoggerConfig| match config {
+            AccessLoggerConfig::File(file) => open(file, resources).map(|(format, sink)| OpenLog::File(format, sink)),
+            AccessLoggerConfig::Custom(log) => Ok(OpenLog::Custom(log.observer().clone())),
+        };
+        configs.iter().map(open).collect::<Result<_, _>>().map(Self)
     }
 
     fn observers(&self, resources: &Resources) -> Vec<Arc<dyn FinishObserver>> {
-        let log = |(format, sink): &(Format, Arc<dyn LogSink>)| -> Arc<dyn FinishObserver> {
-            Arc::new(AccessLog::new(format.clone(), sink.clone(), resources.stats()))
+        let log = |log: &OpenLog| -> Arc<dyn FinishObserver> {
+            match log {
+                OpenLog::File(format, sink) => {
+                    Arc::new(AccessLog::new(format.clone(), sink.clone(), resources.stats()))
+                }
+                OpenLog::Custom(observer) => observer.clone(),
+            }
         };
         self.0.iter().map(log).collect()
     }

@@ -19,14 +19,19 @@
 //! assert_eq!(&*config.listeners[0].name, "0.0.0.0:8080");
 //! ```
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+mod access_log;
+mod http_filter;
+mod local_service;
 
-pub use crate::net::tls::config::{CertificateConfig, DataSource, DownstreamTlsConfig};
-use crate::{
-    cluster::config::ClusterConfig,
-    http::{header_match::HeaderMatch, options::ServerOptions},
-    route::config::RouteTableConfig,
+use std::{net::SocketAddr, sync::Arc};
+
+pub use self::{
+    access_log::{AccessLogConfig, AccessLoggerConfig, CustomAccessLog},
+    http_filter::{CustomHttpFilter, HealthCheckFilterConfig, HttpFilterConfig},
+    local_service::LocalService,
 };
+pub use crate::net::tls::config::{CertificateConfig, DataSource, DownstreamTlsConfig};
+use crate::{cluster::config::ClusterConfig, http::options::ServerOptions, route::config::RouteTableConfig};
 
 /// Everything one process serves (Envoy's `Bootstrap`).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +41,8 @@ pub struct MeshConfig {
     pub listeners: Vec<ListenerConfig>,
     /// Where they go.
     pub clusters: Vec<ClusterConfig>,
+    /// Clusters that are services of this process. Each takes the place of the cluster of its name, if there is one.
+    pub local_services: Vec<LocalService>,
     /// The admin interface; none unless configured.
     pub admin: Option<AdminConfig>,
     /// What this process calls itself.
@@ -54,6 +61,13 @@ impl MeshConfig {
     #[must_use]
     pub fn cluster(mut self, cluster: ClusterConfig) -> Self {
         self.clusters.push(cluster);
+        self
+    }
+
+    /// With one more cluster that is a service of this process.
+    #[must_use]
+    pub fn local_service(mut self, service: LocalService) -> Self {
+        self.local_services.push(service);
         self
     }
 
@@ -96,7 +110,7 @@ pub struct AdminConfig {
     /// Where it listens.
     pub address: SocketAddr,
     /// Its access logs.
-    pub access_logs: Vec<AccessLogConfig>,
+    pub access_logs: Vec<AccessLoggerConfig>,
 }
 
 impl AdminConfig {
@@ -107,8 +121,8 @@ impl AdminConfig {
 
     /// With one more access log.
     #[must_use]
-    pub fn access_log(mut self, log: AccessLogConfig) -> Self {
-        self.access_logs.push(log);
+    pub fn access_log(mut self, log: impl Into<AccessLoggerConfig>) -> Self {
+        self.access_logs.push(log.into());
         self
     }
 }
@@ -161,30 +175,6 @@ impl FilterChainConfig {
     }
 }
 
-/// Where access log lines go, and what they say (Envoy's `FileAccessLog`).
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct AccessLogConfig {
-    /// The file. `/dev/stdout` and `/dev/stderr` mean descriptors 1 and 2, whatever they are.
-    pub path: PathBuf,
-    /// The format string; `None` is Envoy's default format.
-    pub format: Option<String>,
-}
-
-impl AccessLogConfig {
-    /// Envoy's default format into this file.
-    pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), format: None }
-    }
-
-    /// In another format.
-    #[must_use]
-    pub fn format(mut self, format: impl Into<String>) -> Self {
-        self.format = Some(format.into());
-        self
-    }
-}
-
 /// HTTP on a listener (Envoy's `HttpConnectionManager`).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -196,7 +186,7 @@ pub struct HttpConnectionManagerConfig {
     /// The filters before the router, in the order in which requests meet them.
     pub http_filters: Vec<HttpFilterConfig>,
     /// The access logs.
-    pub access_logs: Vec<AccessLogConfig>,
+    pub access_logs: Vec<AccessLoggerConfig>,
     /// The value of `server`. Default `envoy`.
     pub server_name: String,
     /// Whether the peer's address is the client's and is appended to `x-forwarded-for`. Default false.
@@ -234,8 +224,8 @@ impl HttpConnectionManagerConfig {
 
     /// With one more access log.
     #[must_use]
-    pub fn access_log(mut self, log: AccessLogConfig) -> Self {
-        self.access_logs.push(log);
+    pub fn access_log(mut self, log: impl Into<AccessLoggerConfig>) -> Self {
+        self.access_logs.push(log.into());
         self
     }
 
@@ -272,34 +262,5 @@ impl HttpConnectionManagerConfig {
     pub fn server(mut self, options: ServerOptions) -> Self {
         self.server = options;
         self
-    }
-}
-
-/// A filter of the chain before the router.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum HttpFilterConfig {
-    /// Answers health checks of this process (`envoy.filters.http.health_check`).
-    HealthCheck(HealthCheckFilterConfig),
-}
-
-impl From<HealthCheckFilterConfig> for HttpFilterConfig {
-    fn from(filter: HealthCheckFilterConfig) -> Self {
-        Self::HealthCheck(filter)
-    }
-}
-
-/// The health-check filter (Envoy's `HealthCheck` filter), not in pass-through mode.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct HealthCheckFilterConfig {
-    /// A request is a health check if all of these hold.
-    pub headers: Vec<HeaderMatch>,
-}
-
-impl HealthCheckFilterConfig {
-    /// Requests for which all of these hold.
-    pub fn new(headers: Vec<HeaderMatch>) -> Self {
-        Self { headers }
     }
 }

@@ -25,7 +25,8 @@ use crate::{
     },
     http::{body::Body, grpc, handler::Handler, headers::strip_hop_by_hop, local_reply::ReplyTo, service::ArcService},
     layer::{
-        forwarded::ForwardedLayer, request_id::RequestIdLayer, server_header::ServerHeaderLayer, stats::HttpStats,
+        finish::FinishLayer, forwarded::ForwardedLayer, request_id::RequestIdLayer, server_header::ServerHeaderLayer,
+        stats::HttpStats,
     },
 };
 
@@ -118,6 +119,13 @@ impl HttpConnectionManager {
             connections: ConnectionStats::new(resources.stats(), &prefix),
             wall_clock: resources.wall_clock().clone(),
         })))
+    }
+
+    /// What makes and closes the records of requests that come without a codec.
+    pub(crate) fn finish_layer(&self) -> FinishLayer {
+        let requests = self.0.requests.clone();
+        let layer = FinishLayer::new(self.0.observers.clone()).wall_clock(self.0.wall_clock.clone());
+        layer.on_begin(move || requests.begin())
     }
 
     /// Counts a connection.

@@ -32,5 +32,6 @@ fn wrap(
             let layer = layer.cluster(&node.cluster).failing_with(resources.drain().clone());
             Ok(ArcService::new(layer.layer(next)))
         }
+        HttpFilterConfig::Custom(filter) => Ok(filter.wrap(next)),
     }
 }

@@ -16,9 +16,9 @@ use super::{
 use crate::{
     base::{
         ConnectionInfo, Counter, Drain, DrainPhase, Error, Gauge, Resources, Stats,
-        resources::{Accepted, BoxIo},
+        resources::{Accepted, BoxIo, Random},
     },
-    http::{options::ServerOptions, serve::serve_connection},
+    http::{cut, options::ServerOptions, serve::serve_connection},
     net::listen::{ConnectionLimit, ConnectionPermit, Listener as Accepting},
 };
 #[cfg(feature = "tls")]
@@ -41,6 +41,8 @@ pub(crate) struct ConnectionStack {
     pub(crate) manager: HttpConnectionManager,
     /// The limits of each connection.
     pub(crate) options: Arc<ServerOptions>,
+    /// What the jitter of each connection's longest life is drawn from.
+    pub(crate) random: Random,
 }
 
 /// `listener.<address>.`
@@ -164,12 +166,6 @@ async fn serve_one(handed: Handed, stack: ConnectionStack, drain: Drain, stats: 
     stats.downstream_cx_destroy.increment();
 }
 
-/// When the time of the drain is up the codecs close by themselves; what does not (a handshake, a full socket) is cut.
-async fn cut(drain: &Drain) {
-    drain.reached(DrainPhase::Stopped).await;
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-}
-
 impl ConnectionStack {
     async fn serve(self, io: BoxIo, connection: ConnectionInfo, drain: Drain) {
         #[cfg(feature = "tls")]
@@ -190,6 +186,7 @@ impl ConnectionStack {
 
     async fn serve_http(self, io: BoxIo, connection: ConnectionInfo, drain: Drain) {
         let _open = self.manager.open(&connection);
-        serve_connection(io, Arc::new(connection), self.manager, self.options, drain).await;
+        let options = self.options.for_connection(&self.random);
+        serve_connection(io, Arc::new(connection), self.manager, options, drain).await;
     }
 }

@@ -43,6 +43,10 @@ impl Acceptor for Accepting {
         // Once closed, whoever polls is about to be dropped.
         lock(&self.0).as_mut().map_or(Poll::Pending, |acceptor| acceptor.poll_accept(cx))
     }
+
+    fn shed(&mut self, cx: &mut Context<'_>) -> usize {
+        lock(&self.0).as_mut().map_or(0, |acceptor| acceptor.shed(cx))
+    }
 }
 
 impl Drop for Accepting {

@@ -30,11 +30,13 @@ impl Worker {
         Self::new(Handle::current())
     }
 
-    /// One worker for each runtime; the ambient one where none are given.
-    pub(crate) fn of(workers: &Workers) -> Vec<Self> {
+    /// One worker for each runtime; `None` where none are given.
+    pub(crate) fn of(workers: &Workers) -> Option<Vec<Self>> {
         match workers {
-            Workers::Runtimes(runtimes) if !runtimes.is_empty() => runtimes.iter().cloned().map(Self::new).collect(),
-            _ => vec![Self::ambient()],
+            Workers::Runtimes(runtimes) if !runtimes.is_empty() => {
+                Some(runtimes.iter().cloned().map(Self::new).collect())
+            }
+            _ => None,
         }
     }
 
@@ -67,7 +69,8 @@ mod tests {
 
     #[tokio::test]
     async fn load_is_counted_from_the_handover_to_the_end() {
-        let worker = Worker::of(&Workers::Ambient).remove(0);
+        assert!(Worker::of(&Workers::Ambient).is_none());
+        let worker = Worker::ambient();
         let (first, second) = (worker.load(), worker.load());
         assert_eq!(worker.connections(), 2);
         drop(first);

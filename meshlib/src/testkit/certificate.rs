@@ -41,7 +41,7 @@ impl TestCertificate {
     /// [`ErrorKind::Configuration`]: `provider` has no Ed25519.
     pub fn new(names: &[&str], provider: &CryptoProvider, random: &Random) -> Result<Self, Error> {
         let mut random = random.fork();
-        let key: [u8; 32] = std::array::from_fn(|_| random.u8(..));
+        let key: [u8; 32] = std::array::from_fn(|_| random.u64(..).to_be_bytes()[0]);
         let serial = random.u64(1..1 << 62).to_be_bytes();
         let der = sign(names, &serial, &key, provider).ok_or_else(|| {
             Error::new(ErrorKind::Configuration).with_detail("the cryptography cannot sign with Ed25519")

@@ -20,7 +20,7 @@ fn on_free_ports(file: &str, logs: &Path) -> MeshConfig {
     let mut config = EnvoyFile::read(file).config;
     let listener = &mut config.listeners[0];
     listener.address.set_port(0);
-    listener.filter_chains[0].http.access_logs = vec![AccessLogConfig::file(logs.join(file))];
+    listener.filter_chains[0].http.access_logs = vec![AccessLogConfig::file(logs.join(file)).into()];
     config.admin.as_mut().unwrap().address.set_port(0);
     config
 }

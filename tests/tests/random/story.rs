@@ -1,9 +1,6 @@
 //! One mesh and what happens to it: two minutes of faults, then all is well again, then the end.
 
-use meshlib::{
-    base::resources::Random,
-    testkit::{Answer, Link, Load, Sim, millis, secs},
-};
+use meshlib::testkit::{Answer, Link, Load, Sim, millis, secs};
 
 use crate::{Told, faults, invariants};
 
@@ -27,7 +24,7 @@ pub(crate) fn pods(sim: &Sim) -> Vec<String> {
 }
 
 pub(crate) async fn tell(seed: u64) -> Told {
-    let mut random = Random::seeded(seed).fork();
+    let mut random = fastrand::Rng::with_seed(seed);
     let mut sim = mesh(seed, &mut random);
     let violation = live(&mut sim, &mut random).await.err();
     let left = sim.stop().await.err().map(|left| left.to_string());

@@ -32,7 +32,7 @@ async fn calls_under_way_finish_and_new_connections_are_refused() {
     let active = || deployment.edge().resources().stats().gauge_value("cluster.echo-grpc.upstream_rq_active");
     eventually("the call is under way", || active() == Some(1)).await;
     let drain = deployment.edge().resources().drain();
-    deployment.edge().drain(DrainTimes { accept: Duration::from_millis(200), stop: Duration::from_secs(20) });
+    deployment.edge().drain(DrainTimes::new(Duration::from_millis(200), Duration::from_secs(20)));
     assert!(drain.health_failing(), "the health filter fails at once");
     drain.reached(DrainPhase::Draining).await;
     assert_eq!(slow.await.expect("it ends").expect("an answer").content, "slow");
@@ -56,7 +56,7 @@ async fn clients_are_told_to_go() {
     connection.write("PUT / HTTP/1.1\r\nhost: a.test\r\ncontent-length: 5\r\n\r\nhe").await;
     eventually("both are under way", || app.requests().len() == 2).await;
     let drain = proxy.server().resources().drain();
-    proxy.server().drain(DrainTimes { accept: Duration::ZERO, stop: Duration::from_secs(20) });
+    proxy.server().drain(DrainTimes::new(Duration::ZERO, Duration::from_secs(20)));
     drain.reached(DrainPhase::Draining).await;
     connection.write("llo").await;
     let answer = connection.next().await.expect("an answer");
@@ -78,7 +78,7 @@ async fn what_does_not_finish_is_cut_at_the_end() {
     });
     let active = || deployment.edge().resources().stats().gauge_value("cluster.echo-grpc.upstream_rq_active");
     eventually("the call is under way", || active() == Some(1)).await;
-    deployment.edge().drain(DrainTimes { accept: Duration::from_millis(100), stop: Duration::from_millis(500) });
+    deployment.edge().drain(DrainTimes::new(Duration::from_millis(100), Duration::from_millis(500)));
     deployment.edge().finished().await;
     stuck.await.expect("it ends").expect_err("it was cut");
     eventually("the gauge is back to zero", || active() == Some(0)).await;

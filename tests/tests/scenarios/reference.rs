@@ -1,6 +1,6 @@
 //! The reference deployment's own files, byte for byte, where `MESHLIB_REFERENCE` names their folder.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use meshlib::{
     base::{ErrorKind, Resources},
@@ -40,7 +40,7 @@ fn http() -> HttpConnectionManagerConfig {
     let route = RouteConfig::new(RouteMatch::prefix("/api.Echo/"), RouteAction::cluster("echo-grpc"));
     let host = VirtualHostConfig::new("https", vec!["*".to_owned()], vec![route]);
     let mut http = HttpConnectionManagerConfig::new("ingress_https", RouteTableConfig::new("local_route", vec![host]));
-    http.access_logs = vec![AccessLogConfig::file("/dev/stdout")];
+    http.access_logs = vec![AccessLogConfig::file("/dev/stdout").into()];
     http.http_filters = vec![HttpFilterConfig::HealthCheck(HealthCheckFilterConfig::new(vec![
         HeaderMatch::exact(HeaderMatchName::Path, "/healthz"),
         HeaderMatch::exact("x-envoy-livenessprobe".parse().expect("a name"), "healthz"),
@@ -52,11 +52,14 @@ fn mesh(address: &str, chain: FilterChainConfig, discovery: DiscoveryConfig) -> 
     let mut cluster = ClusterConfig::new("echo-grpc", discovery);
     cluster.connect_timeout = Duration::from_millis(500);
     cluster.protocol = UpstreamProtocol::Http2(Http2Options::upstream());
-    cluster.health_checks = vec![HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)];
+    cluster.health_checks = vec![
+        HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)
+            .no_traffic_interval(Duration::from_secs(60)),
+    ];
     // As in Envoy, and other than by the builder.
     cluster.connect_failover = false;
     let mut admin = AdminConfig::new(SocketAddr::from(([127, 0, 0, 1], 8090)));
-    admin.access_logs = vec![AccessLogConfig::file("/dev/stdout")];
+    admin.access_logs = vec![AccessLogConfig::file("/dev/stdout").into()];
     let mut mesh = MeshConfig::default();
     mesh.listeners = vec![ListenerConfig::new(address.parse().expect("an address"), chain)];
     mesh.clusters = vec![cluster];
@@ -66,16 +69,15 @@ fn mesh(address: &str, chain: FilterChainConfig, discovery: DiscoveryConfig) -> 
 
 fn edge() -> MeshConfig {
     let file = |name: &str| DataSource::File(PathBuf::from("/etc/ssl/envoy").join(name));
-    let certificate = CertificateConfig { certificate_chain: file("tls.crt"), private_key: file("tls.key") };
+    let certificate = CertificateConfig::new(file("tls.crt"), file("tls.key"));
     let chain = FilterChainConfig::tls(DownstreamTlsConfig::new(vec![certificate]), http());
-    let host = Arc::from("echo-grpc.envoy.svc.cluster.local");
-    let dns = StrictDnsConfig::new(vec![DnsEndpoint { host, port: 8786, weight: 1 }]);
+    let dns = StrictDnsConfig::new(vec![DnsEndpoint::new("echo-grpc.envoy.svc.cluster.local", 8786)]);
     mesh("0.0.0.0:443", chain, DiscoveryConfig::StrictDns(dns))
 }
 
 fn sidecar() -> MeshConfig {
     let address = SocketAddr::from(([127, 0, 0, 1], 8081));
-    let endpoints = vec![StaticEndpoint { address, weight: 1 }];
+    let endpoints = vec![StaticEndpoint::new(address)];
     mesh("0.0.0.0:8786", FilterChainConfig::plain(http()), DiscoveryConfig::Static(endpoints))
 }
 

@@ -3,6 +3,7 @@
 //! [`RoundRobin`] is here; one of your own is a policy and its picker:
 //!
 //! ```
+//! use meshlib::base::resources::Rng;
 //! use meshlib::cluster::{
 //!     balance::{LbPolicy, LoadBalancer, PickContext, Picker},
 //!     config::{ClusterConfig, DiscoveryConfig},
@@ -18,7 +19,7 @@
 //!         "FIRST"
 //!     }
 //!
-//!     fn picker(&self, _: fastrand::Rng) -> Box<dyn Picker> {
+//!     fn picker(&self, _: Rng) -> Box<dyn Picker> {
 //!         Box::new(First)
 //!     }
 //! }
@@ -48,6 +49,7 @@ pub use self::{
 };
 
 use super::host_set::HostSet;
+use crate::base::{Identity, resources::Rng};
 
 /// A policy: makes one [`Picker`] for each data path, so that picking needs no lock shared by workers.
 pub trait LoadBalancer: Send + Sync + fmt::Debug {
@@ -55,27 +57,41 @@ pub trait LoadBalancer: Send + Sync + fmt::Debug {
     fn name(&self) -> &str;
 
     /// A picker that draws from `rng`.
-    fn picker(&self, rng: fastrand::Rng) -> Box<dyn Picker>;
+    fn picker(&self, rng: Rng) -> Box<dyn Picker>;
 }
 
 /// A load balancing policy as a configuration value: round robin by default.
 #[derive(Clone, Debug)]
-pub struct LbPolicy(Arc<dyn LoadBalancer>);
+pub struct LbPolicy {
+    load_balancer: Arc<dyn LoadBalancer>,
+    identity: Identity,
+}
 
 impl LbPolicy {
     /// Any policy, an application's own included.
     pub fn new(load_balancer: impl LoadBalancer + 'static) -> Self {
-        Self(Arc::new(load_balancer))
+        let identity = Identity::configured(load_balancer.name(), ());
+        Self { load_balancer: Arc::new(load_balancer), identity }
+    }
+
+    /// Says what the policy was made of: two policies of one name are the same configuration if these values are equal.
+    #[must_use]
+    pub fn configured_by<C>(mut self, config: C) -> Self
+    where
+        C: PartialEq + fmt::Debug + Send + Sync + 'static,
+    {
+        self.identity = Identity::configured(self.identity.name().clone(), config);
+        self
     }
 
     /// A picker of this policy that draws from `rng`.
-    pub fn picker(&self, rng: fastrand::Rng) -> Box<dyn Picker> {
-        self.0.picker(rng)
+    pub fn picker(&self, rng: Rng) -> Box<dyn Picker> {
+        self.load_balancer.picker(rng)
     }
 
     /// The policy's name.
     pub fn name(&self) -> &str {
-        self.0.name()
+        self.load_balancer.name()
     }
 }
 
@@ -87,7 +103,7 @@ impl Default for LbPolicy {
 
 impl PartialEq for LbPolicy {
     fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
+        self.identity == other.identity
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     },
     LbPolicy, PickContext, Picker,
 };
+use crate::base::resources::Rng;
 
 /// How often a picker is asked again when it answers a host that was already tried.
 const ASK_AGAIN: usize = 3;
@@ -25,6 +26,7 @@ const ASK_AGAIN: usize = 3;
 ///
 /// ```
 /// use std::{net::SocketAddr, sync::Arc};
+/// use meshlib::base::resources::Rng;
 /// use meshlib::cluster::{
 ///     balance::{LbPolicy, PickContext, Picks},
 ///     host::{HealthFlags, Host},
@@ -33,7 +35,7 @@ const ASK_AGAIN: usize = 3;
 ///
 /// let host = Host::new(SocketAddr::from(([10, 0, 0, 1], 80)), None, 1, HealthFlags::HEALTHY);
 /// let cell = HostSetCell::new(HostSet::new(vec![Arc::new(host)], 50.0));
-/// let picks = Picks::new(&cell, &LbPolicy::default(), fastrand::Rng::with_seed(7), |host| host.address().to_string());
+/// let picks = Picks::new(&cell, &LbPolicy::default(), Rng::seeded(7), |host| host.address().to_string());
 /// let picked = picks.pick(&PickContext::default()).unwrap();
 /// assert_eq!(**picked.item(), "10.0.0.1:80");
 /// ```
@@ -69,7 +71,7 @@ impl<T: Send + Sync + 'static> Picks<T> {
     pub fn new(
         cell: &HostSetCell,
         policy: &LbPolicy,
-        rng: fastrand::Rng,
+        rng: Rng,
         make: impl Fn(&Arc<Host>) -> T + Send + Sync + 'static,
     ) -> Arc<Self> {
         let empty = Snapshot { hosts: Arc::new(HostSet::new(Vec::new(), 0.0)), items: Vec::new() };
@@ -211,9 +213,7 @@ mod tests {
     /// A number for each item made, so that a kept one can be told from a new one.
     fn counting(cell: &HostSetCell) -> Arc<Picks<usize>> {
         let made = AtomicUsize::new(0);
-        Picks::new(cell, &LbPolicy::default(), fastrand::Rng::with_seed(1), move |_| {
-            made.fetch_add(1, Ordering::Relaxed)
-        })
+        Picks::new(cell, &LbPolicy::default(), Rng::seeded(1), move |_| made.fetch_add(1, Ordering::Relaxed))
     }
 
     fn items(picks: &Picks<usize>) -> Vec<usize> {
@@ -240,7 +240,7 @@ mod tests {
         let cell = HostSetCell::new(set(&[&a, &b]));
         let witness = Arc::new(());
         let kept = witness.clone();
-        let picks = Picks::new(&cell, &LbPolicy::default(), fastrand::Rng::with_seed(1), move |_| kept.clone());
+        let picks = Picks::new(&cell, &LbPolicy::default(), Rng::seeded(1), move |_| kept.clone());
         assert_eq!(Arc::strong_count(&witness), 4);
         cell.publish(set(&[&a]));
         assert_eq!(Arc::strong_count(&witness), 3);

@@ -6,6 +6,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
+//! use meshlib::base::resources::Rng;
 //! use meshlib::cluster::{
 //!     balance::{LbPolicy, PickContext},
 //!     host::{HealthFlags, Host},
@@ -16,7 +17,7 @@
 //!     Arc::new(Host::new(([127, 0, 0, 1], port).into(), None, weight, HealthFlags::HEALTHY))
 //! };
 //! let hosts = HostSet::new(vec![host(1, 3), host(2, 1)], 50.0);
-//! let mut picker = LbPolicy::default().picker(fastrand::Rng::new());
+//! let mut picker = LbPolicy::default().picker(Rng::new());
 //! picker.update(&hosts);
 //! let mut picks: Vec<_> = (0..4).filter_map(|_| picker.pick(&hosts, &PickContext::default())).collect();
 //! picks.sort();
@@ -29,7 +30,7 @@ mod tests;
 
 use self::edf::Schedule;
 use super::{HostSet, LoadBalancer, PickContext, Picker};
-use crate::cluster::host::Host;
+use crate::{base::resources::Rng, cluster::host::Host};
 
 /// Round robin, by weight where weights differ (`ROUND_ROBIN`).
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +41,7 @@ impl LoadBalancer for RoundRobin {
         "ROUND_ROBIN"
     }
 
-    fn picker(&self, mut rng: fastrand::Rng) -> Box<dyn Picker> {
+    fn picker(&self, mut rng: Rng) -> Box<dyn Picker> {
         let rotation = Rotation { next: rng.usize(..), last: None };
         Box::new(RoundRobinPicker { rng, turns: Turns::Rotation(rotation) })
     }
@@ -48,7 +49,7 @@ impl LoadBalancer for RoundRobin {
 
 #[derive(Debug)]
 struct RoundRobinPicker {
-    rng: fastrand::Rng,
+    rng: Rng,
     turns: Turns,
 }
 

@@ -8,6 +8,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Request, Response};
@@ -21,8 +22,9 @@ use super::{
     super::{
         host::{HealthFlags, Host},
         host_set::{HostSet, HostSetCell},
+        warm_up::WarmUp,
     },
-    LbPolicy, PickContext, Picks,
+    LbPolicy, Picks,
 };
 use crate::{
     base::{BoxError, Error, ErrorKind, resources::BoxFuture, resources::Random},
@@ -34,7 +36,8 @@ use crate::{
 /// `M` makes the service of a host: a tower service from `Arc<Host>` to `S`, called when a host gets its first
 /// request, and again when `S` is not ready any more. The requests of all clones share one `S` for each host, so `S`
 /// is cheap to clone, like tonic's `Channel` or hyper's HTTP/2 `SendRequest`. Always ready: without a host that may
-/// be picked, a request fails with [`ErrorKind::NoHealthyUpstream`].
+/// be picked, a request fails with [`ErrorKind::NoHealthyUpstream`]. Until the discovery has found something, requests
+/// wait, for at most 5 s from the beginning.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -64,7 +67,6 @@ use crate::{
 /// });
 ///
 /// let balance = Balance::new(discover, connect);
-/// tokio::task::yield_now().await; // the discovery is polled by a task
 /// let one = balance.clone().oneshot(Request::new(String::new())).await.unwrap();
 /// let other = balance.oneshot(Request::new(String::new())).await.unwrap();
 /// assert_ne!(one.body(), other.body());
@@ -72,8 +74,12 @@ use crate::{
 /// ```
 pub struct Balance<M, S>(Arc<Shared<M, S>>);
 
+/// How long the first requests wait for the first endpoints, as a cluster's do.
+const WARM_UP: Duration = Duration::from_secs(5);
+
 struct Shared<M, S> {
     picks: Arc<Picks<Slot<S>>>,
+    warm_up: WarmUp,
     make: Mutex<M>,
     /// Ends with the last clone; absent over a [`HostSetCell`].
     _control: Option<AbortOnDropHandle<()>>,
@@ -114,7 +120,9 @@ where
     pub fn with_policy(discover: impl Discover + 'static, make: M, policy: &LbPolicy, random: &Random) -> Self {
         let cell = HostSetCell::new(HostSet::new(Vec::new(), 0.0));
         let mut balance = Shared::over(&cell, make, policy, random);
-        balance._control = Some(AbortOnDropHandle::new(tokio::spawn(follow(discover, cell))));
+        balance.warm_up = WarmUp::new(WARM_UP);
+        let following = follow(discover, cell, balance.warm_up.clone());
+        balance._control = Some(AbortOnDropHandle::new(tokio::spawn(following)));
         Self(Arc::new(balance))
     }
 
@@ -131,18 +139,20 @@ impl<M, S: Send + 'static> Shared<M, S> {
             current: Mutex::new(Current { service: None, generation: 0 }),
             making: tokio::sync::Mutex::new(()),
         });
-        Self { picks, make: Mutex::new(make), _control: None }
+        Self { picks, warm_up: WarmUp::finished(), make: Mutex::new(make), _control: None }
     }
 }
 
 /// Publishes what `discover` finds. A host keeps its identity for as long as its address stays.
-async fn follow(mut discover: impl Discover, cell: HostSetCell) {
+async fn follow(mut discover: impl Discover, cell: HostSetCell, warm_up: WarmUp) {
     while let Some(update) = std::future::poll_fn(|cx| discover.poll_update(cx)).await {
         if let Update::Endpoints(endpoints) = update {
             let hosts = merge(cell.load().hosts(), endpoints);
             cell.publish(HostSet::new(hosts, 0.0));
+            warm_up.finish();
         }
     }
+    warm_up.finish();
     // Nothing more will come; what was found stays.
 }
 
@@ -176,18 +186,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let context = PickContext { headers: Some(request.headers()), ..PickContext::default() };
-        let state = match self.0.picks.pick(&context) {
-            Some(picked) => {
-                let slot = picked.item().clone();
-                match slot.current() {
-                    Some(made) => Step::Readying { made, slot, request: Some(request), again: true },
-                    None => Step::Making { making: self.0.make(slot.clone()), slot, request: Some(request) },
-                }
-            }
-            None => Step::NoHost,
+        let step = if self.0.warm_up.is_over() {
+            Step::begin(&self.0, request)
+        } else {
+            let warm_up = self.0.warm_up.clone();
+            Step::Warming { warming: Box::pin(async move { warm_up.wait().await }), request: Some(request) }
         };
-        ResponseFuture::new(self.0.clone(), state)
+        ResponseFuture::new(self.0.clone(), step)
     }
 }
 

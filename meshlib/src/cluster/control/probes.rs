@@ -67,9 +67,8 @@ impl Probes {
     /// Begins to probe a host, at once, until what this gives is dropped.
     pub(super) fn start(&self, id: HostId, host: &Arc<Host>) -> Vec<AbortOnDropHandle<()>> {
         let start = |(index, (check, _)): (usize, &(Check, _))| {
-            let (connect, host) = (self.connect.clone(), host.clone());
-            let mut prober = Prober::prepared(check.clone(), move || connect.connect(&host));
-            prober = prober.with_traffic(self.traffic.clone());
+            let (connect, asked) = (self.connect.clone(), host.clone());
+            let mut prober = check.prober(host, move || connect.connect(&asked)).with_traffic(self.traffic.clone());
             if let Some(stats) = &self.stats {
                 prober = prober.with_stats(stats.clone());
             }

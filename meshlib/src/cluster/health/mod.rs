@@ -28,6 +28,7 @@
 //! ```
 
 mod connection;
+mod custom;
 mod grpc;
 mod immediate;
 mod prober;
@@ -38,6 +39,7 @@ mod wire;
 
 pub(in crate::cluster) use self::prober::Check;
 pub use self::{
+    custom::CustomCheck,
     immediate::ImmediateFailures,
     prober::{Prober, TrafficFlag},
     result::{FailureKind, ProbeFailure, ProbeResult},

@@ -16,13 +16,17 @@ use tower_service::Service;
 
 use super::{
     connection::Connection,
+    custom::CustomCheck,
     grpc::GrpcCheck,
     result::{FailureKind, ProbeFailure, ProbeResult},
     stats::HealthCheckStats,
 };
 use crate::{
-    base::{BoxError, Error, resources::BoxFuture},
-    cluster::config::{HealthCheckConfig, HealthCheckKind},
+    base::{BoxError, Error, ErrorKind, resources::BoxFuture},
+    cluster::{
+        config::{HealthCheckConfig, HealthCheckKind},
+        host::Host,
+    },
     http::{ArcService, Body},
 };
 
@@ -52,10 +56,22 @@ impl TrafficFlag {
     }
 }
 
+#[derive(Clone, Debug)]
+enum Question {
+    Grpc(GrpcCheck),
+    Custom(CustomCheck),
+}
+
+/// How one host is asked.
+enum Way {
+    Grpc(GrpcCheck, Connection),
+    Custom(CustomCheck, Arc<Host>),
+}
+
 /// A health check, prepared once for all hosts of a cluster.
 #[derive(Clone, Debug)]
 pub(in crate::cluster) struct Check {
-    question: GrpcCheck,
+    question: Question,
     timeout: Duration,
     interval: Duration,
     no_traffic_interval: Duration,
@@ -65,14 +81,38 @@ pub(in crate::cluster) struct Check {
 impl Check {
     /// `authority` is what the check asks for when its configuration names none: the cluster's name.
     pub(in crate::cluster) fn new(config: &HealthCheckConfig, authority: &str) -> Result<Self, Error> {
-        let HealthCheckKind::Grpc { service_name, authority: own } = &config.check;
-        Ok(Self {
-            question: GrpcCheck::new(service_name, own.as_deref().unwrap_or(authority), config.timeout)?,
+        let question = match &config.check {
+            HealthCheckKind::Grpc { service_name, authority: own } => {
+                Question::Grpc(GrpcCheck::new(service_name, own.as_deref().unwrap_or(authority), config.timeout)?)
+            }
+            HealthCheckKind::Custom(check) => Question::Custom(check.clone()),
+        };
+        Ok(Self::timed(config, question))
+    }
+
+    fn timed(config: &HealthCheckConfig, question: Question) -> Self {
+        Self {
+            question,
             timeout: config.timeout,
             interval: config.interval.max(MIN_INTERVAL),
             no_traffic_interval: config.no_traffic_interval.max(MIN_INTERVAL),
             reuse_connection: config.reuse_connection,
-        })
+        }
+    }
+
+    /// Asks `host`, over what `connect` connects to where the check needs that.
+    pub(in crate::cluster) fn prober(
+        &self,
+        host: &Arc<Host>,
+        connect: impl FnMut() -> BoxFuture<Result<ArcService, Error>> + Send + 'static,
+    ) -> Prober {
+        let way = match &self.question {
+            Question::Grpc(question) => {
+                Way::Grpc(question.clone(), Connection::new(Box::new(connect), self.reuse_connection))
+            }
+            Question::Custom(check) => Way::Custom(check.clone(), host.clone()),
+        };
+        Prober { check: self.clone(), way, traffic: None, stats: None, due: None }
     }
 }
 
@@ -83,7 +123,7 @@ impl Check {
 /// A connection is given up after a failure of the network, or when two checks in a row had no answer in time.
 pub struct Prober {
     check: Check,
-    connection: Connection,
+    way: Way,
     traffic: Option<TrafficFlag>,
     stats: Option<HealthCheckStats>,
     due: Option<Instant>,
@@ -92,7 +132,8 @@ pub struct Prober {
 impl Prober {
     /// Probes a service. `authority` is the `:authority` of the check where `config` names none.
     ///
-    /// Fails if the authority cannot be sent ([`Configuration`](crate::base::ErrorKind::Configuration)).
+    /// Fails if the authority cannot be sent, or if the check is one of the application's own, which
+    /// [`custom`](Self::custom) is for ([`Configuration`](ErrorKind::Configuration)).
     pub fn new<S, B>(service: S, config: &HealthCheckConfig, authority: &str) -> Result<Self, Error>
     where
         S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -113,15 +154,19 @@ impl Prober {
         config: &HealthCheckConfig,
         authority: &str,
     ) -> Result<Self, Error> {
-        Check::new(config, authority).map(|check| Self::prepared(check, connect))
+        let check = Check::new(config, authority)?;
+        let Question::Grpc(question) = &check.question else {
+            let detail = "a check of the application's own asks a host, not a service: `Prober::custom`";
+            return Err(Error::new(ErrorKind::Configuration).with_detail(detail));
+        };
+        let way = Way::Grpc(question.clone(), Connection::new(Box::new(connect), check.reuse_connection));
+        Ok(Self { check, way, traffic: None, stats: None, due: None })
     }
 
-    pub(in crate::cluster) fn prepared(
-        check: Check,
-        connect: impl FnMut() -> BoxFuture<Result<ArcService, Error>> + Send + 'static,
-    ) -> Self {
-        let connection = Connection::new(Box::new(connect), check.reuse_connection);
-        Self { check, connection, traffic: None, stats: None, due: None }
+    /// Probes a host by the application's own check, on the schedule of `config`, whatever that one asks.
+    pub fn custom(host: Arc<Host>, check: CustomCheck, config: &HealthCheckConfig) -> Self {
+        let way = Way::Custom(check.clone(), host);
+        Self { check: Check::timed(config, Question::Custom(check)), way, traffic: None, stats: None, due: None }
     }
 
     /// Checks at `no_traffic_interval` until `traffic` was seen. A wait that has begun is not cut short by it.
@@ -147,11 +192,12 @@ impl Prober {
         if let Some(stats) = &self.stats {
             stats.begin();
         }
-        let exchange = self.connection.exchange(&self.check.question);
-        let result = timeout(self.check.timeout, exchange)
+        let result = timeout(self.check.timeout, self.way.ask())
             .await
             .unwrap_or_else(|_| Err(ProbeFailure::new(FailureKind::Timeout, "no answer in time")));
-        self.connection.settle(&result);
+        if let Way::Grpc(_, connection) = &mut self.way {
+            connection.settle(&result);
+        }
         if let Some(stats) = &self.stats {
             stats.end(&result);
         }
@@ -171,6 +217,15 @@ impl Prober {
         match &self.traffic {
             Some(traffic) if !traffic.seen() => self.check.no_traffic_interval,
             _ => self.check.interval,
+        }
+    }
+}
+
+impl Way {
+    async fn ask(&mut self) -> ProbeResult {
+        match self {
+            Self::Grpc(question, connection) => connection.exchange(question).await,
+            Self::Custom(check, host) => check.ask(host).await,
         }
     }
 }

@@ -14,6 +14,7 @@ pub struct ProbeFailure {
 
 /// The class of a failure; see [`HealthState`](super::HealthState) for what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FailureKind {
     /// There was no whole answer: connecting failed, the stream was reset, the connection ended.
     Network,

@@ -204,7 +204,8 @@ async fn without_traffic_checks_are_rare_and_an_armed_timer_is_not_shortened() {
     let begin = Instant::now();
     let traffic = TrafficFlag::new();
     let service = service_fn(|_: Request<Body>| async { Ok::<_, Error>(serving()) });
-    let mut prober = Prober::new(service, &config(), "echo").unwrap().with_traffic(traffic.clone());
+    let config = config().no_traffic_interval(Duration::from_secs(60));
+    let mut prober = Prober::new(service, &config, "echo").unwrap().with_traffic(traffic.clone());
     let mut ends = Vec::new();
     for _ in 0..5 {
         assert_eq!(prober.next().await, Ok(()));

@@ -63,6 +63,9 @@ impl Attempts {
         };
         let again = match error.kind() {
             ErrorKind::ConnectFailure | ErrorKind::ConnectTimeout => self.next_host(path, picked),
+            ErrorKind::UpstreamConnectionTermination if error.retry() == Retry::NotProcessed => {
+                self.replace_connection(path)
+            }
             _ if error.retry() == Retry::NotProcessed && connection_ended => self.replace_connection(path),
             _ if error.retry() == Retry::NotProcessed => self.retry(path),
             _ => false,

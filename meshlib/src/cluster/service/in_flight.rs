@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::DataPath;
 use crate::{
-    base::RequestInfo,
+    base::{Error, RequestInfo},
     cluster::{circuit_breaker::Limited, pool::Lease},
     http::{
         Body,
@@ -101,6 +101,10 @@ impl BodyGuard for InFlight {
                 self.lease.finish(false);
             }
         }
+    }
+
+    fn explain(&mut self, error: Error) -> Error {
+        error.with_info(self.info.clone())
     }
 }
 

@@ -8,6 +8,52 @@
 //! attempt in the record; two additions on counters that workers share (the circuit breaker's requests) and a few on
 //! the host's own numbers. The rest touches nothing that another worker does.
 //!
+//! Each error has the record of its request, and so has each response: which hosts were tried, how long, with what
+//! result. (Where our own server made the record, the request has it, and its response goes without.)
+//!
+//! # With tonic
+//! It is the transport of a generated client as it is: `EchoClient::new(cluster.service())`. Of an error tonic makes a
+//! `Status` of the code `Unknown`, with the error's text, and keeps the error as its source. A function in between
+//! chooses the code that gRPC has for it:
+//!
+//! ```
+//! # mod tonic {
+//! #     pub struct Code;
+//! #     impl Code { pub fn from_i32(_: i32) -> Self { Self } }
+//! #     #[derive(Debug, Default)]
+//! #     pub struct Status(Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>);
+//! #     impl Status {
+//! #         pub fn new(_: Code, _: String) -> Self { Self::default() }
+//! #         pub fn set_source(&mut self, source: std::sync::Arc<dyn std::error::Error + Send + Sync>) { self.0 = Some(source) }
+//! #     }
+//! #     impl std::fmt::Display for Status { fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { Ok(()) } }
+//! #     impl std::error::Error for Status {
+//! #         fn source(&self) -> Option<&(dyn std::error::Error + 'static)> { Some(self.0.as_deref()?) }
+//! #     }
+//! # }
+//! use std::{net::SocketAddr, sync::Arc};
+//! use meshlib::{base::Error, cluster::ClusterService, http::grpc::Code};
+//! use tower::{ServiceBuilder, util::MapErr};
+//!
+//! fn status(error: Error) -> tonic::Status {
+//!     let code = tonic::Code::from_i32(Code::of(&error).into());
+//!     let mut status = tonic::Status::new(code, error.to_string()); // names the hosts that were tried
+//!     status.set_source(Arc::new(error));
+//!     status
+//! }
+//!
+//! fn channel(service: ClusterService) -> MapErr<ClusterService, fn(Error) -> tonic::Status> {
+//!     ServiceBuilder::new().map_err(status as fn(Error) -> tonic::Status).service(service)
+//! }
+//!
+//! /// Which pod failed?
+//! fn failed(status: &tonic::Status) -> Option<SocketAddr> {
+//!     Error::find_in(status)?.info()?.upstream_host()
+//! }
+//! # let _ = channel;
+//! # assert!(failed(&status(Error::new(meshlib::base::ErrorKind::Overflow))).is_none());
+//! ```
+//!
 //! See [`Cluster::service`](super::Cluster::service) and [`ClusterShared`] for how to get one.
 
 mod attempt;
@@ -30,7 +76,7 @@ use self::{
     in_flight::{Admitted, InFlight},
 };
 use super::{
-    ClusterShared,
+    Cluster, ClusterShared,
     balance::{PickContext, Picked, Picks},
     circuit_breaker::Limited,
     pool::{HostPool, Lease, PoolContext},
@@ -41,6 +87,9 @@ use crate::{
     http::{Body, Failed, HttpService, ResponseFuture, grpc},
 };
 
+/// How many unhealthy hosts an error names.
+const NAMED_HOSTS: usize = 8;
+
 /// One data path to a cluster's hosts. Cloning shares it.
 #[derive(Clone)]
 pub struct ClusterService(Arc<DataPath>);
@@ -49,18 +98,28 @@ struct DataPath {
     shared: Arc<ClusterShared>,
     picks: Arc<Picks<HostPool>>,
     context: Arc<PoolContext>,
+    /// What publishes the hosts, where it is to run for as long as somebody may call.
+    _running: Option<Cluster>,
 }
 
 impl ClusterService {
     /// A data path with pools of its own. Needs an ambient tokio runtime when it is called, not yet here.
     pub fn new(shared: Arc<ClusterShared>, resources: &Resources) -> Self {
+        Self::with(None, shared, resources)
+    }
+
+    pub(super) fn of(cluster: Cluster, shared: Arc<ClusterShared>, resources: &Resources) -> Self {
+        Self::with(Some(cluster), shared, resources)
+    }
+
+    fn with(running: Option<Cluster>, shared: Arc<ClusterShared>, resources: &Resources) -> Self {
         let breakers = shared.circuit_breakers().clone();
         let context = PoolContext::new(shared.config(), breakers, shared.traffic().clone(), resources);
         let pools = context.clone();
         let picks = Picks::new(shared.hosts(), &shared.config().lb_policy, resources.random().fork(), move |host| {
             HostPool::new(host.clone(), pools.clone())
         });
-        Self(Arc::new(DataPath { shared, picks, context }))
+        Self(Arc::new(DataPath { shared, picks, context, _running: running }))
     }
 
     /// The cluster.
@@ -83,12 +142,12 @@ impl DataPath {
     ) -> impl Future<Output = Result<Response<Body>, Error>> + Send + use<> {
         async move {
             let given = RequestInfo::of(request.extensions()).cloned();
-            let known = given.is_some();
             let info = given.unwrap_or_else(RequestInfo::detached);
             info.update(|record| record.cluster = Some(self.shared.config().name.clone()));
             match self.answer(&mut request, &info).await {
                 Ok(mut response) => {
-                    if !known {
+                    // Our server keeps its record itself, and spares the allocation.
+                    if !info.is_served() {
                         response.extensions_mut().insert(info);
                     }
                     Ok(response)
@@ -159,14 +218,27 @@ impl DataPath {
         let context = PickContext { tried: attempts.tried(), headers: Some(request.headers()) };
         let Some(picked) = self.picks.pick(&context) else {
             self.stats().upstream_cx_none_healthy.increment();
-            return Err(Error::new(ErrorKind::NoHealthyUpstream)
-                .with_detail(format!("cluster {:?} has no healthy upstream", self.shared.config().name)));
+            return Err(self.nobody());
         };
         if picked.panic() {
             self.stats().lb_healthy_panic.increment();
             info.update(|record| record.panic = true);
         }
         Ok(picked)
+    }
+
+    /// Says who is not healthy: some of them, there may be thousands.
+    fn nobody(&self) -> Error {
+        let mut detail = format!("cluster {:?} has no healthy upstream", self.shared.config().name);
+        let hosts = self.shared.hosts().load();
+        for (index, host) in hosts.hosts().iter().take(NAMED_HOSTS).enumerate() {
+            let separator = if index == 0 { ": " } else { ", " };
+            detail.push_str(&format!("{separator}{} is {}", host.address(), host.health()));
+        }
+        if hosts.hosts().len() > NAMED_HOSTS {
+            detail.push_str(&format!(", and {} more", hosts.hosts().len() - NAMED_HOSTS));
+        }
+        Error::new(ErrorKind::NoHealthyUpstream).with_detail(detail)
     }
 
     async fn lease(&self, picked: &Picked<HostPool>) -> Result<Lease, Error> {
@@ -197,7 +269,8 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+    fn call(&mut self, mut request: Request<B>) -> ResponseFuture {
+        self.0.shared.complete_authority(&mut request);
         HttpService::call(self, request.map(Body::new))
     }
 }

@@ -54,7 +54,7 @@ impl Script {
         let name = |host: &str| DnsEndpoint { host: host.into(), port: 80, weight: 1 };
         let mut config = StrictDnsConfig::new(vec![name("a")]);
         change(&mut config);
-        let dns = StrictDns::new(config, Arc::new(self.clone()), fastrand::Rng::with_seed(1));
+        let dns = StrictDns::new(config, Arc::new(self.clone()), Rng::seeded(1));
         (dns.with_stats(UpdateStats::new(&stats, "c")), stats)
     }
 }

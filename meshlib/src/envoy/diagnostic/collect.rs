@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Code, ConfigErrors, Diagnostic, Severity, Source, Span, Warnings, secrets};
-use crate::envoy::yaml::Node;
+use crate::envoy::{extensions::Extensions, yaml::Node};
 
 /// No more than this many of each kind are kept; the rest is counted.
 const KEPT: usize = 100;
@@ -40,6 +40,7 @@ pub struct Diagnostics {
     warnings: RefCell<Vec<Diagnostic>>,
     omitted: Cell<usize>,
     secrets: OnceCell<Vec<Span>>,
+    extensions: Extensions,
 }
 
 impl Diagnostics {
@@ -51,7 +52,19 @@ impl Diagnostics {
             warnings: RefCell::default(),
             omitted: Cell::new(0),
             secrets: OnceCell::new(),
+            extensions: Extensions::new(),
         }
+    }
+
+    /// For a file that may name these extensions.
+    pub(crate) fn with_extensions(mut self, extensions: &Extensions) -> Self {
+        self.extensions = extensions.clone();
+        self
+    }
+
+    /// What the file may name.
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.extensions
     }
 
     /// The file.

@@ -8,6 +8,7 @@ use super::{Diagnostic, Label, Severity, Source, Span};
 
 /// Whether the text goes to a terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Style {
     /// Nothing but text: for logs and files.
     #[default]

@@ -18,6 +18,14 @@ pub(super) fn lower(cluster: Cluster, diagnostics: &Diagnostics) -> Read<Cluster
             options.apply(&mut dns);
             Ok(DiscoveryConfig::StrictDns(dns))
         }
+        ClusterType::Custom(discovery) => match cluster.endpoints.first() {
+            None => Ok(DiscoveryConfig::Custom(discovery)),
+            Some(endpoint) => {
+                let message = format!("`{}` finds its own endpoints", discovery.name());
+                let error = Diagnostic::error(Code::Conflict, message);
+                Err(diagnostics.error(error.at(endpoint.address.host.span, "this one would never be used")))
+            }
+        },
     };
     let mut config = cluster.config;
     config.discovery = discovery?;

@@ -14,7 +14,8 @@ use crate::{cluster::config::ClusterConfig, proxy::config::MeshConfig};
 /// Lowers a whole file. Everything is looked at before the first error ends it.
 pub(super) fn bootstrap(bootstrap: Bootstrap, diagnostics: &Diagnostics) -> Read<MeshConfig> {
     let names = cluster_names(&bootstrap.clusters, diagnostics);
-    let known = |name: &str| bootstrap.clusters.iter().any(|cluster| *cluster.name.value == *name);
+    let local = |name: &str| diagnostics.extensions().is_cluster(name);
+    let known = |name: &str| local(name) || bootstrap.clusters.iter().any(|cluster| *cluster.name.value == *name);
     let references = bootstrap.listeners.iter().flat_map(|listener| &listener.clusters);
     let mut routes = Ok(());
     for reference in references.filter(|reference| !known(&reference.value)) {
@@ -27,12 +28,11 @@ pub(super) fn bootstrap(bootstrap: Bootstrap, diagnostics: &Diagnostics) -> Read
     names?;
     routes?;
     listeners?;
-    Ok(MeshConfig {
-        listeners: bootstrap.listeners.into_iter().map(|listener| listener.config).collect(),
-        clusters,
-        admin: bootstrap.admin.map(|admin| admin.value),
-        node: bootstrap.node,
-    })
+    let mut config = MeshConfig::default().node(bootstrap.node);
+    config.listeners = bootstrap.listeners.into_iter().map(|listener| listener.config).collect();
+    config.clusters = clusters;
+    config.admin = bootstrap.admin.map(|admin| admin.value);
+    Ok(config)
 }
 
 fn unknown_cluster(

@@ -1,26 +1,30 @@
 //! Access loggers.
 
-use super::extension;
+use super::{extension, own_extension};
 use crate::{
     envoy::{
         names::{Category, Kind},
         reader::{FromConfig, Harmless, NonEmpty, Read, Reader, Unsupported, Value},
         yaml::ScalarValue,
     },
-    proxy::config::AccessLogConfig,
+    proxy::config::{AccessLogConfig, AccessLoggerConfig},
 };
 
-impl FromConfig for AccessLogConfig {
+impl FromConfig for AccessLoggerConfig {
     const MESSAGE: &'static str = "access_log";
     const UNSUPPORTED: &'static [Unsupported] = &[("logging some requests only", &["filter"])];
 
     fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
+        if let Some(own) = own_extension::read(reader, &reader.diagnostics().extensions().access_logs) {
+            return own;
+        }
         let found = extension::read(reader, Category::AccessLog)?;
-        match found.kind {
+        let file = match found.kind {
             Kind::StdoutAccessLog => stream(found.config, "/dev/stdout"),
             Kind::StderrAccessLog => stream(found.config, "/dev/stderr"),
             _ => found.config.read::<File>().map(|file| file.0),
-        }
+        };
+        file.map(Self::File)
     }
 }
 

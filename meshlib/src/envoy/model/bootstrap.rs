@@ -8,7 +8,7 @@ use crate::{
         diagnostic::Spanned,
         reader::{FromConfig, Harmless, Read, Reader, Unsupported},
     },
-    proxy::config::{AccessLogConfig, AdminConfig, NodeConfig},
+    proxy::config::{AccessLogConfig, AccessLoggerConfig, AdminConfig, NodeConfig},
 };
 
 /// `Bootstrap`.
@@ -118,12 +118,12 @@ impl FromConfig for Admin {
     fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
         reader.deprecated("access_log_path", "`access_log` with a `FileAccessLog`");
         let path = reader.optional::<String>("access_log_path");
-        let logs = reader.list::<AccessLogConfig>("access_log");
+        let logs = reader.list::<AccessLoggerConfig>("access_log");
         let address = reader.optional::<SocketAddress>("address")?;
         let address: Option<Read<SocketAddr>> =
             address.map(|address| address.ip(reader, "the admin interface's address"));
         let (path, mut logs) = (path?, logs?);
-        logs.extend(path.filter(|path| !path.is_empty()).map(AccessLogConfig::file));
+        logs.extend(path.filter(|path| !path.is_empty()).map(|path| AccessLogConfig::file(path).into()));
         let Some(address) = address else { return Ok(Self(None)) };
         let mut config = AdminConfig::new(address?);
         config.access_logs = logs;

@@ -69,6 +69,7 @@ impl FromConfig for Cluster {
         let breakers = reader.optional::<CircuitBreakersConfig>("circuit_breakers");
         let panic = reader.optional::<CommonLb>("common_lb_config");
         let removal = host_removal(reader);
+        let balancing = cluster_options::balancing(reader);
         let defaults = defaults(reader);
 
         let (name, protocol, checks) = (name?, protocol?, checks?);
@@ -78,6 +79,7 @@ impl FromConfig for Cluster {
         config.connect_timeout = timeout?.unwrap_or(config.connect_timeout);
         config.protocol = protocol.protocol;
         config.idle_timeout = protocol.idle_timeout.map_or(config.idle_timeout, never_if_zero);
+        config.lb_policy = balancing?;
         config.circuit_breakers = breakers?.unwrap_or_default();
         config.panic_threshold = panic?.and_then(|common| common.0).unwrap_or(config.panic_threshold);
         config.ignore_health_on_host_removal = removal?;
@@ -136,9 +138,9 @@ fn host_removal(reader: &mut Reader<'_>) -> Read<bool> {
     Ok(old? || new?)
 }
 
-/// Fields that are supported only as Envoy has them by default, and balancing, of which there is but one kind.
+/// Fields that are supported only as Envoy has them by default.
 fn defaults(reader: &mut Reader<'_>) -> Read<()> {
-    let mut result = cluster_options::balancing(reader);
+    let mut result = Ok(());
     if let Some(socket) = reader.get("transport_socket") {
         result = result.and(cluster_options::plain_text(socket));
     }

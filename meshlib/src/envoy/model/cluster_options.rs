@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    connection_options::{CommonHttp, Http1Defaults},
-    extension,
+    connection_options::{Http1Defaults, UpstreamHttp},
+    extension, own_extension,
     protocol_options::{Http2, Upstream, extension_options},
 };
 use crate::{
-    cluster::config::UpstreamProtocol,
+    cluster::{balance::LbPolicy, config::UpstreamProtocol},
     envoy::{
         diagnostic::{Code, Diagnostic, Diagnostics, Reported, Span},
         names::{Category, Kind},
@@ -31,7 +31,7 @@ pub(super) fn protocol(reader: &mut Reader<'_>) -> Read<Protocol> {
         reader.deprecated(name, INSTEAD);
     }
     let null_http2 = reader.null("http2_protocol_options");
-    let common = reader.optional::<CommonHttp>("common_http_protocol_options");
+    let common = reader.optional::<UpstreamHttp>("common_http_protocol_options");
     let http1 = reader.optional::<Http1Defaults>("http_protocol_options");
     let http2 = reader.get("http2_protocol_options").map(|value| Http2::over(Http2Options::upstream(), value));
     let extension = reader.get("typed_extension_protocol_options").map(extension_options).transpose();
@@ -56,8 +56,8 @@ pub(super) fn null_trap(diagnostics: &Diagnostics, span: Span) -> Reported {
     diagnostics.error(error.at(span, "write `http2_protocol_options: {}`"))
 }
 
-/// How a host is picked; round robin is the only policy, so there is nothing to give back.
-pub(super) fn balancing(reader: &mut Reader<'_>) -> Read<()> {
+/// How a host is picked: by round robin, or by a policy of the application's own.
+pub(super) fn balancing(reader: &mut Reader<'_>) -> Read<LbPolicy> {
     let policy = reader.choice(
         "lb_policy",
         &[
@@ -73,31 +73,39 @@ pub(super) fn balancing(reader: &mut Reader<'_>) -> Read<()> {
     );
     let policies = reader.optional::<Policies>("load_balancing_policy");
     policy?;
-    policies.map(|_| ())
+    Ok(policies?.map_or_else(LbPolicy::default, |policies| policies.0))
 }
 
 /// `LoadBalancingPolicy`: the first of a list that is supported is taken, as in Envoy.
-struct Policies;
+struct Policies(LbPolicy);
 
 impl FromConfig for Policies {
     const MESSAGE: &'static str = "load_balancing_policy";
 
     fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
-        let Some(list) = reader.get("policies") else { return reader.required::<String>("policies").map(|_| Self) };
+        let Some(list) = reader.get("policies") else { return Err(missing(reader, "policies")) };
         match list.items().next() {
             Some(first) => first.message("policy", |policy| match policy.get("typed_extension_config") {
-                Some(config) => config.message("typed_extension_config", round_robin),
-                None => policy.required::<String>("typed_extension_config").map(|_| Self),
+                Some(config) => config.message("typed_extension_config", lb_policy).map(Self),
+                None => Err(missing(policy, "typed_extension_config")),
             }),
             None => Err(list.invalid("a list of at least one policy")),
         }
     }
 }
 
-fn round_robin(reader: &mut Reader<'_>) -> Read<Policies> {
+/// Reports that the field has to be there.
+fn missing(reader: &mut Reader<'_>, name: &'static str) -> Reported {
+    reader.required::<String>(name).err().unwrap_or_else(Reported::later)
+}
+
+fn lb_policy(reader: &mut Reader<'_>) -> Read<LbPolicy> {
+    if let Some(own) = own_extension::read(reader, &reader.diagnostics().extensions().load_balancers) {
+        return own;
+    }
     let found = extension::read(reader, Category::LoadBalancing)?;
     debug_assert_eq!(found.kind, Kind::RoundRobin);
-    found.config.read::<RoundRobin>().map(|RoundRobin| Policies)
+    found.config.read::<RoundRobin>().map(|RoundRobin| LbPolicy::default())
 }
 
 struct RoundRobin;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{extension, health_check::positive};
+use super::{extension, health_check::positive, own_extension};
 use crate::{
-    cluster::config::{DnsLookupFamily, StrictDnsConfig},
+    cluster::config::{CustomDiscovery, DnsLookupFamily, StrictDnsConfig},
     envoy::{
         diagnostic::Code,
         names::{Category, Kind},
@@ -13,10 +13,11 @@ use crate::{
 };
 
 /// How a cluster finds its hosts.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::envoy) enum ClusterType {
     Static,
     StrictDns(DnsOptions),
+    Custom(CustomDiscovery),
 }
 
 /// When and what DNS is asked; of [`StrictDnsConfig`] what is not its names.
@@ -110,6 +111,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Read<ClusterType> {
 
 fn custom(value: Value<'_>, dns: DnsOptions) -> Read<ClusterType> {
     value.message("cluster_type", |reader| {
+        if let Some(own) = own_extension::read(reader, &reader.diagnostics().extensions().discoveries) {
+            return own.map(ClusterType::Custom);
+        }
         let found = extension::read(reader, Category::Cluster)?;
         match found.kind {
             Kind::StaticCluster => Ok(ClusterType::Static),

@@ -2,7 +2,7 @@
 
 use super::{
     ClusterReference,
-    connection_options::{CommonHttp, Http1Defaults},
+    connection_options::{DownstreamHttp, Http1Defaults},
     http_filter,
     protocol_options::Http2,
     route_table::RouteTable,
@@ -30,13 +30,13 @@ impl FromConfig for ConnectionManager {
         ("internal_address_config", "no `x-envoy-internal` is made"),
         ("delayed_close_timeout", "a connection closes when its last byte is sent, within bounds"),
         ("stream_error_on_invalid_http_message", "a stream with a bad message is reset, its connection lives"),
-        ("http1_safe_max_connection_duration", "there is no longest life of connections"),
+        ("http1_safe_max_connection_duration", "a request under way is finished, whatever its connection's age"),
     ];
     const UNSUPPORTED: &'static [Unsupported] = &[
         ("routes from a management server", &["rds", "scoped_routes"]),
         ("tracing", &["tracing"]),
         ("HTTP/3", &["http3_protocol_options"]),
-        ("the time of draining; it is the process's", &["drain_timeout", "drain_timeout_jitter"]),
+        ("a jitter of draining", &["drain_timeout_jitter"]),
         ("a limit on flushing", &["stream_flush_timeout"]),
         ("logs before the end", &["flush_access_log_on_new_request", "access_log_options"]),
         ("other ways to find the client's address", &["original_ip_detection_extensions"]),
@@ -99,13 +99,14 @@ fn server_options(reader: &mut Reader<'_>) -> Read<ServerOptions> {
         ("HTTP3", None),
     ];
     let codec = reader.choice("codec_type", &codecs);
-    let common = reader.optional::<CommonHttp>("common_http_protocol_options");
+    let common = reader.optional::<DownstreamHttp>("common_http_protocol_options");
     let http1 = reader.optional::<Http1Defaults>("http_protocol_options");
     let http2 = reader.get("http2_protocol_options").map(|value| Http2::over(Http2Options::downstream(), value));
     let head = header_limit(reader);
     let stream_idle = reader.optional("stream_idle_timeout");
     let idle = reader.optional("idle_timeout");
     let headers = headers_timeout(reader);
+    let drain = reader.optional("drain_timeout");
 
     let mut options = ServerOptions::default();
     options.codec = codec?.unwrap_or_default();
@@ -113,7 +114,10 @@ fn server_options(reader: &mut Reader<'_>) -> Read<ServerOptions> {
     options.max_request_headers_bytes = head?.unwrap_or(options.max_request_headers_bytes);
     options.stream_idle_timeout = stream_idle?.unwrap_or(options.stream_idle_timeout);
     options.request_headers_timeout = headers?.unwrap_or(options.request_headers_timeout);
+    options.drain_timeout = drain?.unwrap_or(options.drain_timeout);
     let common = common?.unwrap_or_default();
+    options.max_connection_duration = common.max_connection_duration.unwrap_or_default();
+    options.max_connection_duration_jitter = common.max_connection_duration_jitter.unwrap_or_default();
     options.idle_timeout = common.idle_timeout.or(idle?).unwrap_or(options.idle_timeout);
     options.max_request_headers_count = common.max_headers_count.unwrap_or(options.max_request_headers_count);
     http1?;

@@ -2,25 +2,16 @@
 
 use std::time::Duration;
 
-use crate::envoy::reader::{FromConfig, Read, Reader, Unsupported};
+use crate::envoy::reader::{FromConfig, Percent, Read, Reader, Unsupported};
 
-/// `core.HttpProtocolOptions`.
-#[derive(Default)]
-pub(super) struct CommonHttp {
-    pub(super) idle_timeout: Option<Duration>,
-    pub(super) max_headers_count: Option<usize>,
+/// What is read of `core.HttpProtocolOptions`, whichever side of the proxy it is for.
+struct Common {
+    idle_timeout: Option<Duration>,
+    max_headers_count: Option<usize>,
 }
 
-impl FromConfig for CommonHttp {
-    const MESSAGE: &'static str = "common_http_protocol_options";
-    const UNSUPPORTED: &'static [Unsupported] = &[
-        ("a longest life of connections", &["max_connection_duration", "max_connection_duration_jitter"]),
-        ("a longest life of connections", &["max_requests_per_connection"]),
-        ("a longest life of streams", &["max_stream_duration"]),
-        ("a limit of response headers", &["max_response_headers_kb"]),
-    ];
-
-    fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
+impl Common {
+    fn read(reader: &mut Reader<'_>) -> Read<Self> {
         let idle_timeout = reader.optional("idle_timeout");
         let count = reader.optional::<std::num::NonZeroU32>("max_headers_count");
         let underscores = reader.choice(
@@ -31,6 +22,54 @@ impl FromConfig for CommonHttp {
         underscores?;
         let max_headers_count = count.and_then(|count| usize::try_from(count.get()).ok());
         Ok(Self { idle_timeout, max_headers_count })
+    }
+}
+
+const REQUESTS: Unsupported = ("a limit of requests of a connection", &["max_requests_per_connection"]);
+const STREAMS: Unsupported = ("a longest life of streams", &["max_stream_duration"]);
+const RESPONSES: Unsupported = ("a limit of response headers", &["max_response_headers_kb"]);
+
+/// `core.HttpProtocolOptions` of a listener.
+#[derive(Default)]
+pub(super) struct DownstreamHttp {
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) max_headers_count: Option<usize>,
+    pub(super) max_connection_duration: Option<Duration>,
+    /// Per cent.
+    pub(super) max_connection_duration_jitter: Option<f64>,
+}
+
+impl FromConfig for DownstreamHttp {
+    const MESSAGE: &'static str = "common_http_protocol_options";
+    const UNSUPPORTED: &'static [Unsupported] = &[REQUESTS, STREAMS, RESPONSES];
+
+    fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
+        let common = Common::read(reader);
+        let life = reader.optional("max_connection_duration");
+        let jitter = reader.optional::<Percent>("max_connection_duration_jitter");
+        let Common { idle_timeout, max_headers_count } = common?;
+        let (max_connection_duration, jitter) = (life?, jitter?);
+        let max_connection_duration_jitter = jitter.map(|percent| percent.0);
+        Ok(Self { idle_timeout, max_headers_count, max_connection_duration, max_connection_duration_jitter })
+    }
+}
+
+/// `core.HttpProtocolOptions` of a cluster.
+pub(super) struct UpstreamHttp {
+    pub(super) idle_timeout: Option<Duration>,
+}
+
+impl FromConfig for UpstreamHttp {
+    const MESSAGE: &'static str = "common_http_protocol_options";
+    const UNSUPPORTED: &'static [Unsupported] = &[
+        ("a longest life of connections to hosts", &["max_connection_duration", "max_connection_duration_jitter"]),
+        REQUESTS,
+        STREAMS,
+        RESPONSES,
+    ];
+
+    fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
+        Common::read(reader).map(|Common { idle_timeout, .. }| Self { idle_timeout })
     }
 }
 

@@ -36,7 +36,7 @@ fn by_type<'a>(name: Option<&Spanned<String>>, typed: Value<'a>, category: Categ
     let found = match (known, unsupported) {
         (Some(found), _) => found,
         (None, Some(name)) => return Err(refuse_unsupported(name, typed, category)),
-        (None, None) => return Err(unknown_type(&url, typed, category)),
+        (None, None) => return Err(unknown_type(&url, name, typed, category)),
     };
     let current = found.type_url();
     if url.value.rsplit('/').next() != found.types.first().copied() {
@@ -88,10 +88,13 @@ fn by_name<'a>(
         if names::is_unsupported(category, &name.value) {
             return Err(refuse_unsupported(&name, reader.value(), category));
         }
-        let suggestion = suggest(&name.value, names::all(category));
+        let own = reader.diagnostics().extensions().names(category);
+        let all = names::all(category).map(|name: &'static str| -> &str { name });
+        let suggestion = suggest(&name.value, own.into_iter().chain(all));
         let label = suggestion.map_or_else(String::new, |name| format!("did you mean `{name}`?"));
         let error = Diagnostic::error(Code::UnknownExtension, format!("unknown {noun} `{}`", name.value));
-        return Err(reader.diagnostics().error(error.at(name.span, label)));
+        let error = with_registration(error.at(name.span, label), category, Some(&name.value));
+        return Err(reader.diagnostics().error(error));
     };
     warn_old_name(found, &name, reader.value());
     if config.is_some() {
@@ -113,7 +116,7 @@ fn typed_config(extension: &Extension) -> String {
     format!("`typed_config` with `\"@type\": {}`", extension.type_url())
 }
 
-fn type_url(typed: Value<'_>) -> Read<Spanned<String>> {
+pub(super) fn type_url(typed: Value<'_>) -> Read<Spanned<String>> {
     for (key, value) in typed.entries()? {
         if key.value == "@type" {
             return match value.scalar() {
@@ -125,7 +128,12 @@ fn type_url(typed: Value<'_>) -> Read<Spanned<String>> {
     Err(typed.error(Code::MissingField, "`typed_config` needs an `@type`", "it says which message this is"))
 }
 
-fn unknown_type(url: &Spanned<String>, value: Value<'_>, category: Category) -> crate::envoy::diagnostic::Reported {
+fn unknown_type(
+    url: &Spanned<String>,
+    given: Option<&Spanned<String>>,
+    value: Value<'_>,
+    category: Category,
+) -> crate::envoy::diagnostic::Reported {
     let name = url.value.rsplit('/').next().unwrap_or_default();
     let known = names::EXTENSIONS.iter().filter(|extension| extension.category == category);
     let suggestion = suggest(name, known.flat_map(|extension| extension.types).copied());
@@ -135,7 +143,8 @@ fn unknown_type(url: &Spanned<String>, value: Value<'_>, category: Category) -> 
         (None, None) => String::new(),
     };
     let message = format!("`{name}` is not the type of {} that is supported", category.article_and_noun());
-    value.diagnostics().error(Diagnostic::error(Code::UnknownExtension, message).at(url.span, label))
+    let error = Diagnostic::error(Code::UnknownExtension, message).at(url.span, label);
+    value.diagnostics().error(with_registration(error, category, given.map(|name| name.value.as_str())))
 }
 
 fn refuse_unsupported(
@@ -145,7 +154,19 @@ fn refuse_unsupported(
 ) -> crate::envoy::diagnostic::Reported {
     let message = format!("the {} `{}` is not supported by this version", category.noun(), name.value);
     let error = Diagnostic::error(Code::Unsupported, message).at(name.span, "Envoy knows it, meshlib does not");
-    value.diagnostics().error(error)
+    value.diagnostics().error(with_registration(error, category, Some(&name.value)))
+}
+
+/// Says how an application makes the name known, where it can, and where nothing better is suggested.
+fn with_registration(error: Diagnostic, category: Category, name: Option<&str>) -> Diagnostic {
+    let explained = error.code != Code::Unsupported && error.primary.as_ref().is_some_and(|at| !at.text.is_empty());
+    match category.registration().filter(|_| !explained) {
+        Some(method) => {
+            let name = name.unwrap_or("..");
+            error.help(format!("a program of your own can register it: `Mesh::builder().{method}(\"{name}\", ..)`"))
+        }
+        None => error,
+    }
 }
 
 fn warn_old_name(extension: &Extension, name: &Spanned<String>, value: Value<'_>) {

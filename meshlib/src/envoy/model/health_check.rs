@@ -2,10 +2,12 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use super::{extension, own_extension};
 use crate::{
     cluster::config::{HealthCheckConfig, HealthCheckKind},
     envoy::{
         diagnostic::{Code, Diagnostic, Span},
+        names::Category,
         reader::{FromConfig, Harmless, Read, Reader, Unsupported, Value},
     },
 };
@@ -19,7 +21,10 @@ pub(in crate::envoy) struct HealthCheck {
     pub(in crate::envoy) grpc: Option<Span>,
 }
 
-const OTHER_CHECKS: [&str; 3] = ["http_health_check", "tcp_health_check", "custom_health_check"];
+/// Envoy's, whatever the interval is.
+const NO_TRAFFIC_INTERVAL: Duration = Duration::from_secs(60);
+
+const OTHER_CHECKS: [&str; 2] = ["http_health_check", "tcp_health_check"];
 
 impl FromConfig for HealthCheck {
     const MESSAGE: &'static str = "health_check";
@@ -30,7 +35,7 @@ impl FromConfig for HealthCheck {
     const UNSUPPORTED: &'static [Unsupported] = &[
         ("health checks by HTTP", &["http_health_check"]),
         ("health checks by TCP", &["tcp_health_check"]),
-        ("health checks by extensions", &["custom_health_check", "redis_health_check"]),
+        ("health checks of Redis", &["redis_health_check"]),
         ("jitter", &["initial_jitter", "interval_jitter", "interval_jitter_percent"]),
         ("another port", &["alt_port"]),
         ("intervals that depend on the state", &["no_traffic_healthy_interval", "unhealthy_interval"]),
@@ -49,12 +54,13 @@ impl FromConfig for HealthCheck {
         let reuse = reader.or("reuse_connection", true);
         let grpc = reader.key_span("grpc_health_check");
         let kind = reader.get("grpc_health_check").map(grpc_check).transpose();
+        let custom = reader.get("custom_health_check").map(custom_check).transpose();
         if !OTHER_CHECKS.iter().any(|name| reader.is_set(name)) {
-            reader.exactly_one_of(&["grpc_health_check"])?;
+            reader.exactly_one_of(&["grpc_health_check", "custom_health_check"])?;
         }
         let mut config = HealthCheckConfig::grpc(timeout?, interval?, unhealthy?.get(), healthy?.get());
-        config.check = kind?.unwrap_or(config.check);
-        config.no_traffic_interval = no_traffic?.unwrap_or(config.no_traffic_interval);
+        config.check = kind?.or(custom?).unwrap_or(config.check);
+        config.no_traffic_interval = no_traffic?.unwrap_or(NO_TRAFFIC_INTERVAL);
         config.reuse_connection = reuse?;
         Ok(Self { config, named: !name?.is_empty(), span: reader.span(), grpc })
     }
@@ -70,6 +76,19 @@ fn grpc_check(value: Value<'_>) -> Read<HealthCheckKind> {
         let authority = reader.optional::<String>("authority");
         let authority = authority?.filter(|authority| !authority.is_empty());
         Ok(HealthCheckKind::Grpc { service_name: service_name?, authority })
+    })
+}
+
+/// Only the application's own: Envoy's are not supported.
+fn custom_check(value: Value<'_>) -> Read<HealthCheckKind> {
+    value.message("custom_health_check", |reader| {
+        match own_extension::read(reader, &reader.diagnostics().extensions().health_checks) {
+            Some(own) => own.map(HealthCheckKind::Custom),
+            None => extension::read(reader, Category::HealthCheck).and_then(|found| {
+                let message = "this is no health check";
+                Err(found.config.error(Code::UnknownExtension, message, ""))
+            }),
+        }
     })
 }
 

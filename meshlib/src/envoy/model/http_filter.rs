@@ -1,6 +1,6 @@
 //! HTTP filters: those before the router, and the router.
 
-use super::extension;
+use super::{extension, own_extension};
 use crate::{
     envoy::{
         diagnostic::{Code, Span, Spanned},
@@ -23,14 +23,23 @@ impl FromConfig for Filter {
     fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
         let optional = reader.only("is_optional", false);
         let disabled = reader.only("disabled", false);
-        let found = extension::read(reader, Category::HttpFilter)?;
-        let filter = match found.kind {
-            Kind::HealthCheck => found.config.read().map(|filter| Self::Other(HttpFilterConfig::HealthCheck(filter))),
-            _ => found.config.read::<Router>().map(|Router| Self::Router),
+        let filter = match own_extension::read(reader, &reader.diagnostics().extensions().http_filters) {
+            Some(own) => own.map(Self::Other),
+            None => Self::built_in(reader),
         };
         optional?;
         disabled?;
         filter
+    }
+}
+
+impl Filter {
+    fn built_in(reader: &mut Reader<'_>) -> Read<Self> {
+        let found = extension::read(reader, Category::HttpFilter)?;
+        match found.kind {
+            Kind::HealthCheck => found.config.read().map(|filter| Self::Other(HttpFilterConfig::HealthCheck(filter))),
+            _ => found.config.read::<Router>().map(|Router| Self::Router),
+        }
     }
 }
 

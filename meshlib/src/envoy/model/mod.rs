@@ -16,6 +16,7 @@ mod header_matcher;
 mod health_check;
 mod http_filter;
 mod listener;
+mod own_extension;
 mod protocol_options;
 mod route;
 mod route_table;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    connection_options::{CommonHttp, Http1Defaults},
+    connection_options::{Http1Defaults, UpstreamHttp},
     extension,
 };
 use crate::{
@@ -108,7 +108,7 @@ impl FromConfig for Upstream {
     ];
 
     fn from_config(reader: &mut Reader<'_>) -> Read<Self> {
-        let common = reader.optional::<CommonHttp>("common_http_protocol_options");
+        let common = reader.optional::<UpstreamHttp>("common_http_protocol_options");
         let explicit = reader.optional::<Explicit>("explicit_http_config");
         let others = ["auto_config", "use_downstream_protocol_config"];
         if !others.iter().any(|name| reader.is_set(name)) {

@@ -14,6 +14,7 @@
 
 /// Where an extension stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Category {
     /// In a filter chain.
     NetworkFilter,
@@ -31,6 +32,8 @@ pub enum Category {
     LoadBalancing,
     /// In `typed_extension_protocol_options`.
     ProtocolOptions,
+    /// In `custom_health_check`.
+    HealthCheck,
 }
 
 impl Category {
@@ -45,6 +48,19 @@ impl Category {
             Self::Cluster => "a cluster type",
             Self::LoadBalancing => "a load balancing policy",
             Self::ProtocolOptions => "a protocol options extension",
+            Self::HealthCheck => "a health check",
+        }
+    }
+
+    /// What registers one of the application's own, where that can be.
+    pub(crate) fn registration(self) -> Option<&'static str> {
+        match self {
+            Self::HttpFilter => Some("register_http_filter"),
+            Self::AccessLog => Some("register_access_log"),
+            Self::Cluster => Some("register_discovery"),
+            Self::LoadBalancing => Some("register_load_balancer"),
+            Self::HealthCheck => Some("register_health_check"),
+            Self::NetworkFilter | Self::ListenerFilter | Self::TransportSocket | Self::ProtocolOptions => None,
         }
     }
 
@@ -94,6 +110,7 @@ pub enum Kind {
 
 /// An extension.
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Extension {
     /// Where it stands.
     pub category: Category,

@@ -164,4 +164,5 @@ pub(super) const UNSUPPORTED: &[(Category, &[&str])] = &[
             "envoy.load_balancing_policies.wrr_locality",
         ],
     ),
+    (Category::HealthCheck, &["envoy.health_checkers.redis", "envoy.health_checkers.thrift"]),
 ];

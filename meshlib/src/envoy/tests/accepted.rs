@@ -144,7 +144,12 @@ fn connection_managers() {
           stream_idle_timeout: 0s
           request_headers_timeout: 3s
           max_request_headers_kb: 96
-          common_http_protocol_options: {idle_timeout: 4s, max_headers_count: 50}
+          drain_timeout: 2s
+          common_http_protocol_options:
+            idle_timeout: 4s
+            max_headers_count: 50
+            max_connection_duration: 600s
+            max_connection_duration_jitter: {value: 15}
           http2_protocol_options: {initial_connection_window_size: 1048576}
 ",
     );
@@ -160,6 +165,10 @@ fn connection_managers() {
         max_request_headers_bytes: 96 << 10,
         idle_timeout: Duration::from_secs(4),
         max_request_headers_count: 50,
+        max_connection_duration: Duration::from_secs(600),
+        max_connection_duration_jitter: 15.0,
+        drain_timeout: Duration::from_secs(2),
+        ..ServerOptions::default()
     };
     assert_eq!(http.server, server);
 }
@@ -225,7 +234,7 @@ fn access_logs() {
         "path: /a\n              log_format: {text_format_source: {inline_string: \"%PROTOCOL%\"}}",
     );
     let expected = loaded(&old).config.listeners[0].filter_chains[0].http.access_logs.clone();
-    assert_eq!(expected[0].format.as_deref(), Some("%PROTOCOL%"));
+    assert_eq!(expected, [AccessLogConfig::file("/a").format("%PROTOCOL%").into()]);
     assert_eq!(loaded(&new).config.listeners[0].filter_chains[0].http.access_logs, expected);
     let stdout = SIDECAR_V3
         .replace("envoy.access_loggers.file\n", "envoy.access_loggers.stdout\n")

@@ -15,7 +15,7 @@ fn listener(address: &str, tls: Option<DownstreamTlsConfig>) -> ListenerConfig {
     let host = VirtualHostConfig::new("https", vec!["*".to_owned()], vec![route]);
     let routes = RouteTableConfig::new("local_route", vec![host]);
     let mut http = HttpConnectionManagerConfig::new("ingress_https", routes);
-    http.access_logs = vec![AccessLogConfig::file("/dev/stdout")];
+    http.access_logs = vec![AccessLogConfig::file("/dev/stdout").into()];
     http.http_filters = vec![HttpFilterConfig::HealthCheck(HealthCheckFilterConfig::new(vec![
         HeaderMatch::exact(HeaderMatchName::Path, "/healthz"),
         HeaderMatch::exact("x-envoy-livenessprobe".parse().unwrap(), "healthz"),
@@ -31,14 +31,17 @@ fn cluster(discovery: DiscoveryConfig) -> ClusterConfig {
     let mut cluster = ClusterConfig::new("echo-grpc", discovery).connect_failover(false);
     cluster.connect_timeout = Duration::from_millis(500);
     cluster.protocol = UpstreamProtocol::Http2(Http2Options::upstream());
-    cluster.health_checks = vec![HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)];
+    cluster.health_checks = vec![
+        HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)
+            .no_traffic_interval(Duration::from_secs(60)),
+    ];
     cluster
 }
 
 fn mesh(listener: ListenerConfig, cluster: ClusterConfig) -> MeshConfig {
     let mut admin = AdminConfig::new("127.0.0.1:8090".parse().unwrap());
-    admin.access_logs = vec![AccessLogConfig::file("/dev/stdout")];
-    MeshConfig { listeners: vec![listener], clusters: vec![cluster], admin: Some(admin), node: NodeConfig::default() }
+    admin.access_logs = vec![AccessLogConfig::file("/dev/stdout").into()];
+    MeshConfig::default().listener(listener).cluster(cluster).admin(admin)
 }
 
 fn edge() -> MeshConfig {

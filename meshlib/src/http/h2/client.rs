@@ -356,7 +356,11 @@ impl Waiting {
         Ok(Response::from_parts(head, Body::h2(RecvBody::response(stream, seen, in_use))))
     }
 
-    fn failed(self, error: Error) -> Failed {
+    fn failed(self, mut error: Error) -> Failed {
+        let ended = error.kind() == ErrorKind::UpstreamConnectionTermination;
+        if ended && !self.place.0.seen.has_left(self.response.stream_id().as_u32()) {
+            error = error.with_retry(Retry::NotProcessed);
+        }
         let body = match self.upload {
             _ if error.retry() != Retry::NotProcessed => None,
             Some(pump) => pump.into_body(),

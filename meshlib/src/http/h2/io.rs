@@ -85,6 +85,7 @@ impl<T: Io> Shared<T> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.out.advance(written);
+            self.meter.left();
         }
         self.out = BytesMut::new();
         // A TLS session may still hold records of its own.
@@ -291,6 +292,22 @@ mod tests {
                 assert_eq!(read, expected, "cut after {cut} bytes, room for {room}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_stream_has_left_when_the_socket_took_anything_after_it() {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let (mut adapter, flush, seen) = adapt(near, Role::Client, HeadLimits::new(60 << 10, 100));
+        let head = |stream| [0, 0, 1, 1, 4, 0, 0, 0, stream, 0x88];
+        adapter.write_all(&[0; 24]).await.unwrap();
+        adapter.write_all(&head(1)).await.unwrap();
+        assert!(!seen.has_left(1), "collected is not written");
+        poll_fn(|cx| flush.poll(cx)).await.unwrap();
+        assert!(seen.has_left(1) && !seen.has_left(3));
+        drop(far);
+        adapter.write_all(&head(3)).await.unwrap();
+        poll_fn(|cx| flush.poll(cx)).await.unwrap_err();
+        assert!(!seen.has_left(3));
     }
 
     /// Takes everything at once, as a TLS session does, and hands it on when it is flushed for the second time.

@@ -81,6 +81,8 @@ pub(super) struct FrameMeter {
     limits: Limits,
     /// The client's newest stream.
     newest: u32,
+    /// The newest stream whose head was sent.
+    opened: u32,
     /// Of the header block that is under way, or was last.
     block: Block,
     /// Bytes of header blocks since the turn began.
@@ -113,6 +115,7 @@ impl FrameMeter {
             outgoing: Frames::after(outgoing),
             limits: Limits::new(),
             newest: 0,
+            opened: 0,
             block: Block::default(),
             head_bytes: 0,
             small_frames: 0,
@@ -150,7 +153,7 @@ impl FrameMeter {
 
     /// Looks at bytes that go to the peer.
     pub(super) fn sent(&mut self, bytes: &[u8]) {
-        let (limits, role, seen) = (&mut self.limits, self.role, &self.seen);
+        let (limits, role, seen, opened) = (&mut self.limits, self.role, &self.seen, &mut self.opened);
         self.outgoing.follow(bytes, |frame| match frame.kind() {
             DATA => {
                 limits.control.earn(1);
@@ -159,10 +162,16 @@ impl FrameMeter {
             HEADERS => {
                 limits.control.earn(1);
                 limits.resets.earn(1);
+                *opened = frame.stream().max(*opened);
             }
             RST_STREAM if role == Role::Server && !allowed(limits, frame.reason()) => seen.note_flood(),
             _ => {}
         });
+    }
+
+    /// The socket took some of what was [`sent`](Self::sent): as much as all of it, for whoever must be certain.
+    pub(super) fn left(&self) {
+        self.seen.note_left(self.opened);
     }
 
     /// Whether no more should be read in this turn: what has come takes much more memory in `h2` than it did on the

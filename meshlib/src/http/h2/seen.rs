@@ -20,6 +20,8 @@ pub(crate) struct Seen {
     goaway: AtomicBool,
     flooded: AtomicBool,
     crowded: AtomicBool,
+    /// The newest stream that we opened and that may have left this process.
+    left: AtomicU32,
     inboxes: Inboxes,
     /// The number of the header block under way, 0 without one.
     head: AtomicU32,
@@ -38,6 +40,7 @@ impl Seen {
             goaway: AtomicBool::new(false),
             flooded: AtomicBool::new(false),
             crowded: AtomicBool::new(false),
+            left: AtomicU32::new(0),
             inboxes: Inboxes::default(),
             head: AtomicU32::new(0),
             any_long: AtomicBool::new(false),
@@ -79,6 +82,11 @@ impl Seen {
         self.flooded.load(Ordering::Relaxed)
     }
 
+    /// Whether the peer may have seen a stream that we opened. If not, nobody has processed it.
+    pub(super) fn has_left(&self, stream: u32) -> bool {
+        stream <= self.left.load(Ordering::Relaxed)
+    }
+
     /// The number of a header block that has begun and not ended. Nothing else can come before it has.
     pub(super) fn reading_head(&self) -> Option<u32> {
         Some(self.head.load(Ordering::Relaxed)).filter(|head| *head > 0)
@@ -101,6 +109,10 @@ impl Seen {
         let length = at.map_or(unknown, |at| long.swap_remove(at).1);
         self.any_long.store(!long.is_empty(), Ordering::Relaxed);
         length
+    }
+
+    pub(super) fn note_left(&self, newest: u32) {
+        self.left.store(newest, Ordering::Relaxed);
     }
 
     pub(super) fn note_settings(&self) {

@@ -1,6 +1,6 @@
 //! A downstream HTTP/2 connection.
 //!
-//! One task polls the connection; each stream is a task of its own on the same worker. The drain is followed here:
+//! One task polls the connection; each stream is a task of its own on the same worker. The drain, and the connection's own age, are followed here:
 //! GOAWAY twice (RFC 9113, section 6.8), then the end of the streams; a client that never answers the PING between the
 //! two GOAWAYs cannot hold the connection, nor can anything beyond [`DrainPhase::Stopped`].
 //!
@@ -36,8 +36,6 @@ use crate::{
     },
 };
 
-/// How long a client may take to answer the PING of a graceful shutdown, Envoy's `drain_timeout`.
-const SHUTDOWN_PING: Duration = Duration::from_secs(5);
 /// Bytes that a stream may hold in memory beyond the client's window.
 const SEND_BUFFER: usize = 64 << 10;
 /// Streams that a client may give up before they were looked at, all in one turn. The meter limits how often.
@@ -86,7 +84,8 @@ pub async fn serve<T: Io, H: Handler>(
         busy: false,
         begun: false,
         shutdown: Shutdown::Serving,
-        phases: Phases::new(&drain),
+        phases: Phases::new(&drain, options),
+        drain_timeout: options.drain_timeout,
     };
     std::future::poll_fn(|cx| driver.poll(cx)).await;
     let Driver { h2, flush, .. } = driver;
@@ -148,6 +147,8 @@ struct Driver<T: Io, H> {
     begun: bool,
     shutdown: Shutdown,
     phases: Phases,
+    /// How long a client without streams may take to answer the PING of a graceful shutdown.
+    drain_timeout: Duration,
 }
 
 impl<T: Io, H: Handler> Driver<T, H> {
@@ -240,7 +241,7 @@ impl<T: Io, H: Handler> Driver<T, H> {
     fn graceful(&mut self) {
         if matches!(self.shutdown, Shutdown::Serving | Shutdown::Late(_)) {
             self.h2.graceful_shutdown();
-            self.shutdown = Shutdown::Graceful(Deadline::after(SHUTDOWN_PING));
+            self.shutdown = Shutdown::Graceful(Deadline::after(self.drain_timeout));
         }
     }
 

@@ -59,11 +59,11 @@ fn read<'a>(source: &'a DataSource, files: &dyn Files) -> Result<Cow<'a, [u8]>, 
     };
     files.read(path).map(Cow::Owned).map_err(|error| {
         let advice = match error.kind() {
-            io::ErrorKind::NotFound => "is the path right, and the volume mounted?",
+            io::ErrorKind::NotFound => "check the path, and whether its volume is mounted",
             io::ErrorKind::PermissionDenied => "this process's user must be able to read it",
             _ => "it must be a PEM file",
         };
-        Error::new(ErrorKind::Io).with_detail(format!("{source} cannot be read, {advice}")).with_source(error)
+        Error::new(ErrorKind::Io).with_detail(format!("{source} cannot be read: {error}; {advice}"))
     })
 }
 

@@ -55,6 +55,7 @@ impl From<CertificateConfig> for DownstreamTlsConfig {
 
 /// A certificate chain and its private key (Envoy's `TlsCertificate`).
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct CertificateConfig {
     /// The chain, PEM, the server's own certificate first.
     pub certificate_chain: DataSource,
@@ -63,6 +64,11 @@ pub struct CertificateConfig {
 }
 
 impl CertificateConfig {
+    /// A chain and a key from wherever they are.
+    pub fn new(certificate_chain: DataSource, private_key: DataSource) -> Self {
+        Self { certificate_chain, private_key }
+    }
+
     /// A chain and a key in files. Both may name one file that holds both.
     pub fn files(certificate_chain: impl Into<PathBuf>, private_key: impl Into<PathBuf>) -> Self {
         Self {
@@ -87,6 +93,7 @@ impl CertificateConfig {
 
 /// Where bytes come from (Envoy's `DataSource`).
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DataSource {
     /// A file; watched, and read again when it changes.
     File(PathBuf),

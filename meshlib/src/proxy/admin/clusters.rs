@@ -14,6 +14,7 @@ use crate::cluster::{
 
 /// A cluster as `/clusters` shows it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct AdminCluster {
     /// Its name.
     pub name: Arc<str>,

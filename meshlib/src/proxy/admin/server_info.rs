@@ -7,6 +7,7 @@ use super::{json::Json, state::AdminState};
 /// The command line, as `/server_info` repeats it (Envoy's `CommandLineOptions`). A configuration that was given on the
 /// command line itself is left out: it may hold a private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CommandLineOptions {
     /// How many workers serve.
     pub concurrency: u32,

@@ -161,7 +161,7 @@ impl Node {
 
     /// The hosts of a cluster, while the proxy serves.
     pub fn host_set(&self, cluster: &str) -> Option<Arc<HostSet>> {
-        self.server()?.cluster(cluster).map(|cluster| cluster.hosts().load_full())
+        self.server()?.cluster(cluster).ok().map(|cluster| cluster.hosts().load_full())
     }
 
     /// The health flags of a host, as `/clusters` prints them; empty when it is none of the cluster's.
@@ -259,7 +259,7 @@ impl Node {
                 }
             };
             trace.note(|| format!("{name} serves"));
-            let started = clusters.iter().filter_map(|cluster| server.cluster(cluster));
+            let started = clusters.iter().filter_map(|cluster| server.cluster(cluster).ok());
             let started: Vec<_> = started.map(|cluster| HostWatch::start(&name, cluster, &trace)).collect();
             watches.send_modify(|watches| watches.extend(started));
             let server = Arc::new(server);

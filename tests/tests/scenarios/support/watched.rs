@@ -107,10 +107,14 @@ impl Acceptor for WatchedAcceptor {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         let uses = self.uses.clone();
-        self.acceptor.poll_accept(cx).map_ok(|Accepted { peer, local, socket }| {
+        self.acceptor.poll_accept(cx).map_ok(|Accepted { peer, local, socket, .. }| {
             let socket = Box::new(WatchedSocket { socket, uses });
-            Accepted { peer, local, socket }
+            Accepted::new(peer, local, socket)
         })
+    }
+
+    fn shed(&mut self, cx: &mut Context<'_>) -> usize {
+        self.acceptor.shed(cx)
     }
 }
 

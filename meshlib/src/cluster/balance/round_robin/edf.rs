@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::HostSet;
+use crate::base::resources::Rng;
 
 /// Deadlines are moved back to zero when they pass this, long before a step of the heaviest host (2^-32) is lost in
 /// the 52 bits of a float.
@@ -36,7 +37,7 @@ impl Turn {
 
 impl Schedule {
     /// Hosts that stay keep what they have waited, as a share of their step; new ones come in at random.
-    pub(super) fn update(&mut self, hosts: &HostSet, rng: &mut fastrand::Rng) {
+    pub(super) fn update(&mut self, hosts: &HostSet, rng: &mut Rng) {
         let mut before = std::mem::take(&mut self.heap);
         before.sort_unstable_by_key(|turn| turn.address);
         for index in hosts.eligible() {

@@ -15,7 +15,7 @@ fn set(weights: &[u32]) -> HostSet {
 }
 
 fn picker(seed: u64, hosts: &HostSet) -> Box<dyn Picker> {
-    let mut picker = RoundRobin.picker(fastrand::Rng::with_seed(seed));
+    let mut picker = RoundRobin.picker(Rng::seeded(seed));
     picker.update(hosts);
     picker
 }

@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::{Made, Shared, Slot};
 use crate::{
     base::{BoxError, Error, ErrorKind, resources::BoxFuture},
-    cluster::host::Host,
+    cluster::{balance::PickContext, host::Host},
 };
 
 /// The response of a [`Balance`](super::Balance).
@@ -38,6 +38,8 @@ impl<M, S: Service<Request<B>>, B> ResponseFuture<M, S, B> {
 
 #[pin_project(project = StepProject)]
 pub(super) enum Step<S, F, R> {
+    /// The discovery has not found anything yet.
+    Warming { warming: BoxFuture<()>, request: Option<R> },
     /// Nothing could be picked.
     NoHost,
     /// The host's service is being made.
@@ -46,6 +48,27 @@ pub(super) enum Step<S, F, R> {
     Readying { made: Made<S>, slot: Arc<Slot<S>>, request: Option<R>, again: bool },
     /// It answers.
     Calling(#[pin] F),
+}
+
+impl<S, B, A> Step<S, S::Future, Request<B>>
+where
+    S: Service<Request<B>, Response = Response<A>> + Clone + Send + 'static,
+{
+    /// Picks a host.
+    pub(super) fn begin<M>(shared: &Shared<M, S>, request: Request<B>) -> Self
+    where
+        M: Service<Arc<Host>, Response = S> + Clone + Send + 'static,
+        M::Error: Into<BoxError>,
+        M::Future: Send,
+    {
+        let context = PickContext { headers: Some(request.headers()), ..PickContext::default() };
+        let Some(picked) = shared.picks.pick(&context) else { return Self::NoHost };
+        let slot = picked.item().clone();
+        match slot.current() {
+            Some(made) => Self::Readying { made, slot, request: Some(request), again: true },
+            None => Self::Making { making: shared.make(slot.clone()), slot, request: Some(request) },
+        }
+    }
 }
 
 impl<M, S, B, A> Future for ResponseFuture<M, S, B>
@@ -62,6 +85,13 @@ where
         let mut this = self.project();
         loop {
             let next = match this.step.as_mut().project() {
+                StepProject::Warming { warming, request } => {
+                    ready!(warming.as_mut().poll(cx));
+                    match request.take() {
+                        Some(request) => Step::begin(this.shared, request),
+                        None => return Poll::Ready(Err(Error::new(ErrorKind::Internal))),
+                    }
+                }
                 StepProject::NoHost => return Poll::Ready(Err(Error::new(ErrorKind::NoHealthyUpstream))),
                 StepProject::Making { making, slot, request } => {
                     let made = ready!(making.as_mut().poll(cx))?;

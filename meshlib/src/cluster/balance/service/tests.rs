@@ -86,12 +86,33 @@ async fn call(balance: &Balance<Connect, Numbered>) -> Result<(SocketAddr, usize
     balance.clone().oneshot(Request::new(())).await.map(Response::into_body)
 }
 
+#[tokio::test(start_paused = true)]
+async fn first_requests_wait_for_the_first_endpoints_but_not_for_ever() {
+    let begin = tokio::time::Instant::now();
+    let (send, receive) = mpsc::unbounded_channel();
+    let balance = Balance::new(Sent(receive), Connect::default());
+    let found = async {
+        send.send(Update::Failed("no answer".into())).unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        send.send(endpoints(&[1])).unwrap();
+    };
+    let (answer, ()) = tokio::join!(call(&balance), found);
+    assert_eq!((answer.unwrap().1, begin.elapsed()), (0, Duration::from_secs(1)));
+
+    let begin = tokio::time::Instant::now();
+    let (_silent, receive) = mpsc::unbounded_channel();
+    let balance = Balance::new(Sent(receive), Connect::default());
+    assert_eq!(call(&balance).await.unwrap_err().kind(), ErrorKind::NoHealthyUpstream);
+    assert_eq!(begin.elapsed(), WARM_UP);
+    assert_eq!(call(&balance).await.unwrap_err().kind(), ErrorKind::NoHealthyUpstream);
+    assert_eq!(begin.elapsed(), WARM_UP);
+}
+
 #[tokio::test]
 async fn hosts_come_and_go() {
     let (send, receive) = mpsc::unbounded_channel();
     let connect = Connect::default();
     let balance = Balance::new(Sent(receive), connect.clone());
-    assert_eq!(call(&balance).await.unwrap_err().kind(), ErrorKind::NoHealthyUpstream);
 
     send.send(endpoints(&[1, 2])).unwrap();
     settle().await;

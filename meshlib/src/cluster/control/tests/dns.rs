@@ -22,7 +22,7 @@ fn config(names: &[&str]) -> ClusterConfig {
 
 fn start(world: &World, config: &ClusterConfig) -> ControlHandle {
     let resources = world.resources();
-    let mut inputs = ControlInputs::new(config, Arc::new(world.clone()), &resources);
+    let mut inputs = ControlInputs::new(config, Arc::new(world.clone()), &resources).unwrap();
     inputs.traffic = world.traffic.clone();
     Control::start(inputs, &resources).unwrap()
 }

@@ -77,7 +77,7 @@ impl World {
         testkit::resources().with_resolver(Arc::new(self.dns.clone())).with_stats(self.stats.clone())
     }
 
-    /// Timeout 1 s, interval 10 s, thresholds 2 and 2: the reference deployment's.
+    /// Timeout 1 s, interval 10 s and 60 s without traffic, thresholds 2 and 2: the reference deployment's.
     pub(super) fn start(&self, discover: impl Discover + 'static) -> ControlHandle {
         self.start_with(discover, |_| {})
     }
@@ -91,7 +91,10 @@ impl World {
             name: "c".into(),
             discover: Box::new(discover),
             panic_threshold: 50.0,
-            health_checks: vec![HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)],
+            health_checks: vec![
+                HealthCheckConfig::grpc(Duration::from_secs(1), Duration::from_secs(10), 2, 2)
+                    .no_traffic_interval(Duration::from_secs(60)),
+            ],
             ignore_health_on_host_removal: false,
             traffic: self.traffic.clone(),
             immediate_failures: ImmediateFailures::new(),

@@ -65,6 +65,43 @@ async fn a_connection_that_died_unnoticed_is_replaced_unasked() {
     assert_at_rest(&f);
 }
 
+/// The connection is gone, and its driver has had no turn to see it: nothing of the second request has left.
+#[tokio::test]
+async fn an_http2_connection_that_died_unnoticed_is_replaced_unasked() {
+    let ends: Arc<Mutex<Vec<DuplexStream>>> = Arc::default();
+    let held = ends.clone();
+    let f = fixture(config(true), 1, move |_| {
+        let held = held.clone();
+        Peer::Serve(Arc::new(move |io| held.lock().unwrap().push(io)))
+    });
+    let first = spawn(&f.service, "/");
+    settle().await;
+    let mut end = ends.lock().unwrap().pop().unwrap();
+    end.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+    settle().await;
+    f.world.set(address(1), f.server.http2(10));
+    drop(end);
+    let response = f.service.clone().oneshot(request("/")).await;
+    let errors: Vec<_> = record(&response).attempts.iter().map(|attempt| attempt.error).collect();
+    assert_eq!(errors, [Some(ErrorKind::UpstreamConnectionTermination), None]);
+    assert_eq!(read(response).await.unwrap(), StatusCode::OK);
+    let lost = first.await.unwrap().unwrap_err();
+    assert_eq!(lost.retry(), Retry::Unknown, "the host may have seen that one");
+    assert_eq!(f.world.connects(), 2);
+    assert_at_rest(&f);
+}
+
+/// What the host may have seen is not sent again.
+#[tokio::test]
+async fn a_request_that_has_left_is_not_sent_again_unasked() {
+    let f = fixture(config(true), 1, |server| server.http2(10));
+    let call = spawn(&f.service, "/wait");
+    settle().await;
+    f.server.cut();
+    assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::UpstreamConnectionTermination);
+    assert_eq!(f.server.requests.load(Ordering::Relaxed), 1);
+}
+
 #[tokio::test]
 async fn a_refused_stream_is_sent_again_unasked() {
     let f = fixture(config(true), 1, |server| server.http2(10));

@@ -107,6 +107,15 @@ async fn a_record_that_came_with_the_request_is_kept() {
     let mut request = request("/");
     request.extensions_mut().insert(info.clone());
     let response = f.service.clone().oneshot(request).await.unwrap();
+    assert_eq!(RequestInfo::of(response.extensions()).unwrap().upstream_host(), Some(address(1)));
+    assert_eq!(info.upstream_host(), Some(address(1)));
+
+    // A server keeps its own record.
+    let (started, epoch) = (tokio::time::Instant::now(), std::time::SystemTime::UNIX_EPOCH);
+    let info = RequestInfo::with_uploads(None, started, epoch, Default::default(), true);
+    let mut request = self::request("/");
+    request.extensions_mut().insert(info.clone());
+    let response = f.service.clone().oneshot(request).await.unwrap();
     assert!(RequestInfo::of(response.extensions()).is_none());
     assert_eq!(info.upstream_host(), Some(address(1)));
 }

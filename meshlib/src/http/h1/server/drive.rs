@@ -59,7 +59,7 @@ where
         options: &ServerOptions,
         drain: &Drain,
     ) -> Self {
-        let phases = Phases::new(drain);
+        let phases = Phases::new(drain, options);
         Self { http, state, timers: Timers::new(options), phases, draining: false, told: false }
     }
 
