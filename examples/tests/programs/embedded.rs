@@ -31,9 +31,10 @@ fn answers(text: &str) -> BTreeMap<&str, Vec<(&str, u32)>> {
 fn assert_tonic_client(output: &Output) {
     let text = printed(output);
     let answers = answers(&text);
-    assert_eq!(answers["Three pods"], [("pod-1", 10), ("pod-2", 10), ("pod-3", 10)]);
-    assert_eq!(answers["pod-2 is killed"], [("pod-1", 15), ("pod-3", 15)]);
-    assert_eq!(answers["pod-4 is added"], [("pod-1", 10), ("pod-3", 10), ("pod-4", 10)]);
+    let below = |heading: &str| answers.get(heading).unwrap_or_else(|| panic!("{heading} is not in {text}")).as_slice();
+    assert_eq!(below("Three pods"), [("pod-1", 10), ("pod-2", 10), ("pod-3", 10)]);
+    assert_eq!(below("pod-2 is killed"), [("pod-1", 15), ("pod-3", 15)]);
+    assert_eq!(below("pod-4 is added"), [("pod-1", 10), ("pod-3", 10), ("pod-4", 10)]);
     assert_eq!(text.matches("30 calls, no call failed").count(), 3, "{text}");
     let (_, error) = text.split_once("\nAll are killed\nUnavailable: ").unwrap();
     assert_eq!(error.matches(" (ConnectFailure)").count(), 4, "every pod was tried, and is named: {error}");

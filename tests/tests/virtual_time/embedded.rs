@@ -9,7 +9,7 @@ use meshlib::{
     base::{DrainTimes, ErrorKind, RequestInfo, Resources, resources::Network},
     http::Body,
     proxy::mesh::{Mesh, MeshService},
-    testkit::Testkit,
+    testkit::{TestCertificate, Testkit},
 };
 use tokio::time::sleep;
 use tower::{Service, ServiceExt, service_fn};
@@ -18,7 +18,7 @@ use crate::{
     client::Raw,
     node::raised,
     world::{
-        CHECKED, EDGE_FILE, EdgeOptions, SIDECAR_FILE, World, certificate_in, edge_file, secs, sidecar_address, tasks,
+        CHAIN, CHECKED, EDGE_FILE, EdgeOptions, KEY, SIDECAR_FILE, World, edge_file, secs, sidecar_address, tasks,
     },
 };
 
@@ -135,6 +135,10 @@ async fn a_cluster_and_a_listener_without_its_socket() {
 async fn a_listener_in_front_of_an_application() {
     let world = World::new(1);
     let kit = world.edge_kit();
+    let provider = kit.resources.crypto_provider();
+    let certificate = TestCertificate::new(&["edge.test"], provider, kit.resources.random()).unwrap();
+    kit.files.write(CHAIN, certificate.chain_pem());
+    kit.files.write(KEY, certificate.key_pem());
     let mesh = mesh(&edge_file(EdgeOptions { tls: true, ..CHECKED }), &kit.resources);
     world.publish([]);
     let address = mesh.serve_with("0.0.0.0:443", application("axum")).unwrap();
@@ -143,7 +147,7 @@ async fn a_listener_in_front_of_an_application() {
     assert!(again.contains("is served already"), "{again}");
 
     // TLS, the health-check filter, forwarded headers and the log are the file's; routes are the application's.
-    let io = crate::client::tls(world.dial().await.unwrap(), &certificate_in(&kit.files), &["http/1.1"]).await.unwrap();
+    let io = crate::client::tls(world.dial().await.unwrap(), certificate.der(), &["http/1.1"]).await.unwrap();
     let mut raw = Raw::over(io);
     raw.get("/any/path", "").await;
     let reply = raw.until("/any/path").await.to_ascii_lowercase();

@@ -26,6 +26,7 @@ use meshlib::{
         reader::{FromConfig, Read, Reader},
     },
     proxy::mesh::{Mesh, MeshService},
+    testkit::Health,
 };
 use tokio::{sync::watch, time::sleep};
 use tower::ServiceExt;
@@ -192,7 +193,7 @@ async fn a_cluster_made_of_the_applications_own_parts() {
     assert_eq!(status(&service, 3).await, "0");
 
     // Health: the check is ours, so what the application says of itself does not count.
-    world.app(1).set_health(meshlib::testkit::Health::NotServing);
+    world.app(1).set_health(Health::NotServing);
     world.kill_sidecar(2).await;
     sleep(secs(6)).await;
     let healthy = |name: &str| mesh.resources().stats().gauge_value(&format!("cluster.shards.{name}"));

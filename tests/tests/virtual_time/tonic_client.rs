@@ -10,7 +10,7 @@ use meshlib::{
 use meshlib_examples::proto::{EchoRequest, echo_client::EchoClient};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::world::{SERVICE, address, name, secs};
+use crate::world::{SERVICE, address, secs};
 
 const PORT: u16 = 8081;
 
@@ -28,8 +28,8 @@ impl Pods {
     }
 
     fn start(&self, pod: u8) -> (App, ServingApp) {
-        let app = App::since(name(pod), self.begin);
-        let serving = app.serve(&self.kit.network, (address(pod), PORT).into()).expect("a free port");
+        let app = App::since(format!("pod-{pod}"), self.begin);
+        let serving = app.serve(&self.kit.network, (address(pod), PORT).into()).expect("the address is free");
         (app, serving)
     }
 
@@ -58,9 +58,9 @@ impl Pods {
 /// The pod that answers.
 async fn answered_by(client: &mut EchoClient<ClusterService>) -> String {
     let answer = client.echo(EchoRequest { content: "hello".into() }).await.expect("an answer");
-    let hostname = answer.metadata().get("hostname").expect("a name").to_str().expect("text").to_owned();
+    let name = answer.metadata().get("hostname").expect("a name").to_str().expect("text").to_owned();
     assert_eq!(answer.into_inner().content, "hello");
-    hostname
+    name
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use meshlib::{
         Stats,
         resources::{BoxIo, Files, Network},
     },
-    testkit::{Answer, App, Event, MemoryFiles, MemoryLogs, MemoryNetwork, Sim, TestCertificate, Testkit},
+    testkit::{Answer, App, Event, MemoryLogs, MemoryNetwork, Sim, Testkit},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::{
@@ -148,25 +148,24 @@ impl World {
         (kit.resources.stats().clone(), kit.logs)
     }
 
+    /// What a mesh runs on that an application embeds in the place of the edge.
+    pub(crate) fn edge_kit(&self) -> Testkit {
+        self.kit.at(EDGE)
+    }
+
     /// The files of the edge.
-    pub(crate) fn edge_files(&self) -> &MemoryFiles {
+    pub(crate) fn edge_files(&self) -> &meshlib::testkit::MemoryFiles {
         &self.sim.node("edge").kit().files
     }
 
     /// The edge's certificate.
     pub(crate) fn certificate(&self) -> CertificateDer<'static> {
-        certificate_in(self.edge_files())
+        self.certificate_in(CHAIN)
     }
 
-    /// What something else than the edge runs on in its place, with a certificate.
-    pub(crate) fn edge_kit(&self) -> Testkit {
-        let (kit, resources) = (self.kit.at(EDGE), &self.kit.resources);
-        let names = ["edge", "edge.test"];
-        let pair =
-            TestCertificate::new(&names, resources.crypto_provider(), resources.random()).expect("a certificate");
-        kit.files.write(CHAIN, pair.chain_pem());
-        kit.files.write(KEY, pair.key_pem());
-        kit
+    pub(crate) fn certificate_in(&self, path: &str) -> CertificateDer<'static> {
+        let pem = self.edge_files().read(path.as_ref()).expect("a file");
+        CertificateDer::from_pem_slice(&pem).expect("a certificate")
     }
 
     pub(crate) fn app(&self, pod: u8) -> &App {
@@ -246,12 +245,6 @@ impl World {
         }
         self.now()
     }
-}
-
-/// The certificate in these files.
-pub(crate) fn certificate_in(files: &MemoryFiles) -> CertificateDer<'static> {
-    let pem = files.read(CHAIN.as_ref()).expect("a file");
-    CertificateDer::from_pem_slice(&pem).expect("a certificate")
 }
 
 /// How many tasks are alive, the test itself aside.
