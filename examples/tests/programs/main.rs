@@ -13,5 +13,6 @@ mod in_process;
 mod mesh;
 mod outside;
 mod proxies;
+mod sim;
 mod support;
 mod tonic_server;

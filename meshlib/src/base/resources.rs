@@ -161,6 +161,12 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// There is no such file, or it cannot be looked at.
     fn fingerprint(&self, path: &Path) -> io::Result<u64>;
+
+    /// Whether a look may take its time, as on a disk or a network: it is taken on a thread of its own then. The
+    /// default; files in memory say no, which keeps a simulation on one thread.
+    fn may_block(&self) -> bool {
+        true
+    }
 }
 
 /// The files of the operating system.

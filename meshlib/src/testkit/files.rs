@@ -51,4 +51,8 @@ impl Files for MemoryFiles {
     fn fingerprint(&self, path: &Path) -> io::Result<u64> {
         self.state().files.get(path).map(|(_, write)| *write).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
+
+    fn may_block(&self) -> bool {
+        false
+    }
 }

@@ -1,5 +1,9 @@
 //! Ten minutes of a mesh with 100 pods and 10,000 calls take less than two seconds: `cargo test --release -p
 //! meshlib-tests --test ten_minutes -- --nocapture` says how long. A debug build runs a tenth of it, unmeasured.
+//!
+//! What is measured is the time of its one thread on a processor, where Linux tells it: real time on a machine that has
+//! nothing else to do. Nearly all of it is the HTTP/2 of 46,000 exchanges, each with both of its ends: calls take three
+//! hops, the edge's checks two, the sidecars' own one.
 #![cfg(test)]
 
 use std::time::Duration;
@@ -29,14 +33,22 @@ async fn ten_minutes() -> Sim {
     sim
 }
 
+/// How long this thread was on a processor.
+fn on_processor() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    stat.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
 #[test]
 #[expect(clippy::disallowed_types, reason = "it is about real time")]
 fn ten_minutes_of_a_hundred_pods_take_less_than_two_seconds() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let begin = std::time::Instant::now();
+    // Time alone: no sockets, no system calls for them.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (begin, before) = (std::time::Instant::now(), on_processor());
     let mut sim = runtime.block_on(ten_minutes());
-    let took = begin.elapsed();
-    println!("{PODS} pods, {CALLS} calls, {TIME:?} of mesh time: {took:?}");
+    let real = begin.elapsed();
+    let took = before.zip(on_processor()).map_or(real, |(before, now)| now - before);
+    println!("{PODS} pods, {CALLS} calls, {TIME:?} of mesh time: {took:?} on a processor, {real:?} in all");
     assert_eq!((sim.calls().len(), sim.errors_between(secs(0), TIME)), (CALLS, 0));
     assert_eq!(sim.node("edge").hosts("echo-grpc"), (PODS, PODS));
     let answered = sim.answered_between(secs(0), TIME);

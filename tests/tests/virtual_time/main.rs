@@ -11,6 +11,7 @@ mod http_server;
 mod isolation;
 mod logs;
 mod node;
+mod outage;
 mod own_filters;
 mod own_parts;
 mod published;

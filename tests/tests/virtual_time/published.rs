@@ -4,25 +4,25 @@
 use std::path::PathBuf;
 
 use crate::{
-    client::{Client, tls},
+    client::Client,
     world::{EDGE_FILE, SIDECAR_FILE, TLS_LINES, World, secs},
 };
 
-/// Edge and sidecar, and where the edge expects its certificate.
-fn files() -> (String, String, &'static str) {
+/// Edge and sidecar.
+pub(crate) fn files() -> (String, String) {
     if let Some(folder) = std::env::var_os("MESHLIB_REFERENCE").map(PathBuf::from) {
         let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file of the reference");
-        return (read("edge.envoy.yaml"), read("sidecar.envoy.yaml"), "/etc/ssl/envoy");
+        return (read("edge.envoy.yaml"), read("sidecar.envoy.yaml"));
     }
     let edge = EDGE_FILE.replace("# TLS", TLS_LINES);
     let (head, rest) = SIDECAR_FILE.split_once("              # HEALTH_ROUTE\n").expect("a mark");
     let (_, tail) = rest.split_once("              # END\n").expect("another one");
-    (edge, format!("{head}{tail}"), "/etc/envoy/certs")
+    (edge, format!("{head}{tail}"))
 }
 
 #[tokio::test(start_paused = true)]
 async fn it_works_by_panic_routing_alone() {
-    let (edge, sidecar, folder) = files();
+    let (edge, sidecar) = files();
     let mut world = World::new(1);
     for pod in 1..=3 {
         world.start_app_beside(pod, &sidecar).await;
@@ -30,7 +30,7 @@ async fn it_works_by_panic_routing_alone() {
     }
     world.publish(1..=3);
     world.start_edge_from(&edge).await;
-    let io = tls(world.dial().await.unwrap(), &world.certificate_in(&format!("{folder}/tls.crt")), &[]).await.unwrap();
+    let (io, _) = world.sim.dialler("edge").secured(&[]).await.unwrap();
     let client = Client::over(io).await.unwrap();
     let mut answered = client.answered_by(300).await;
     answered.dedup();

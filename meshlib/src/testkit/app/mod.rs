@@ -107,10 +107,18 @@ pub struct Check {
     pub routed: bool,
 }
 
-/// Where an application is served. Dropped, it ends with its connections, as a process that is killed.
+/// Where an application is served. Dropped, it ends with its connections in the next turn of its runtime, as a process
+/// that is killed.
 #[derive(Debug)]
 pub struct ServingApp {
-    _accepting: JoinSet<()>,
+    accepting: JoinSet<()>,
+}
+
+impl ServingApp {
+    /// Ends it, and waits until its port is free.
+    pub async fn end(mut self) {
+        self.accepting.shutdown().await;
+    }
 }
 
 impl App {
@@ -131,7 +139,7 @@ impl App {
     pub fn serve(&self, network: &dyn Network, address: SocketAddr) -> io::Result<ServingApp> {
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(network.bind(address)?, self.clone()));
-        Ok(ServingApp { _accepting: accepting })
+        Ok(ServingApp { accepting })
     }
 
     /// Its name.

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use http::Request;
+use http::{HeaderValue, Request, header};
 use rustls::{crypto::CryptoProvider, pki_types::CertificateDer};
 
 use super::Node;
@@ -93,9 +93,14 @@ impl Dialler {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let request = Request::post(format!("{scheme}://{}{path}", self.name))
             .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .header("user-agent", user_agent);
-        request.body(()).unwrap_or_default()
+            .header("te", "trailers");
+        let mut request = request.body(()).unwrap_or_default();
+        if let Ok(mut user_agent) = HeaderValue::from_str(user_agent) {
+            // Another one each time: it would only push other headers out of each hop's HPACK table.
+            user_agent.set_sensitive(true);
+            request.headers_mut().insert(header::USER_AGENT, user_agent);
+        }
+        request
     }
 }
 

@@ -43,7 +43,9 @@ impl Sim {
         for node in self.nodes.values_mut() {
             node.stop_proxy().await;
         }
-        self.nodes.values_mut().for_each(Node::stop_apps);
+        for node in self.nodes.values_mut() {
+            node.stop_apps().await;
+        }
         sleep(GRACE).await;
         let left = Leftovers {
             gauges: self.nodes.values().flat_map(Node::raised_gauges).collect(),

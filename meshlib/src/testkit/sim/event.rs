@@ -109,14 +109,15 @@ impl Sim {
             }
             Event::Kill(name) => self.end(&name).await,
             Event::KillProxy(name) => self.node_mut(&name).stop_proxy().await,
-            Event::KillApps(name) => self.node_mut(&name).stop_apps(),
+            Event::KillApps(name) => self.node_mut(&name).stop_apps().await,
             _ => {}
         }
     }
 
     async fn end(&mut self, name: &str) {
-        self.node_mut(name).stop_apps();
+        // The proxy first: it must not answer for an application that is gone already.
         self.node_mut(name).stop_proxy().await;
+        self.node_mut(name).stop_apps().await;
     }
 
     fn tell_node(&mut self, event: Event) {

@@ -229,8 +229,12 @@ impl Node {
         }
     }
 
-    pub(super) fn stop_apps(&mut self) {
-        self.apps.iter_mut().for_each(|(_, _, serving)| *serving = None);
+    pub(super) async fn stop_apps(&mut self) {
+        for (_, _, serving) in &mut self.apps {
+            if let Some(serving) = serving.take() {
+                serving.end().await;
+            }
+        }
     }
 
     /// Starts its proxy, unless it runs.
