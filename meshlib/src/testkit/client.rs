@@ -1,4 +1,21 @@
 //! Clients.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use http::{Request, Response};
+//! use meshlib::{http::{Body, server::HttpServer}, testkit::{self, client::Client}};
+//!
+//! let resources = testkit::resources();
+//! let app = tower::service_fn(|request: Request<Body>| async { Ok::<_, meshlib::base::Error>(Response::new(request.into_body())) });
+//! let server = HttpServer::new(&resources).bind("127.0.0.1:0".parse()?, app)?;
+//!
+//! let client = Client::over(resources.network().connect(server.local_addr()).await?).await?;
+//! let reply = client.call(Request::post("http://app/").body(Body::from("hello"))?).await?;
+//! assert_eq!(reply.body, b"hello");
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{fmt, sync::Arc, time::Duration};
 

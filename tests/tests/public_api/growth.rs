@@ -22,6 +22,10 @@ const COMPLETE: &[(&str, &str)] = &[
     ("meshlib::http::header_match::HeaderMatchName", "a field, or one of the pseudo-header fields (RFC 9113, 8.3.1)"),
     ("meshlib::http::serve::Sniffed", "HTTP/2's preface, or not"),
     ("meshlib::layer::server_header::ServerHeaderTransformation", "Envoy's three, since 2018"),
+    ("meshlib::testkit::app::Check", "a record that tests compare"),
+    ("meshlib::testkit::app::Health", "what a health check can hear"),
+    ("meshlib::testkit::sim::node::NodeState", "down, on its way, up, or failed"),
+    ("meshlib::testkit::trace::Happened", "a record that tests compare"),
     ("meshlib::proxy::admin::state::ServerPhase", "Envoy's ServerInfo.State, which the admin interface writes out"),
 ];
 
