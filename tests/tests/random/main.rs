@@ -60,7 +60,7 @@ fn whatever_fails_the_mesh_stays_in_order() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     count_panics();
     let first = number("SIM_FIRST").unwrap_or(0);
-    let seeds = number("SIM_SEED").map_or(first..first + number("SIM_SEEDS").unwrap_or(4), |seed| seed..seed + 1);
+    let seeds = number("SIM_SEED").map_or(first..first + number("SIM_SEEDS").unwrap_or(3), |seed| seed..seed + 1);
     for seed in seeds {
         let Told { violation, trace } = run(seed);
         if let Some(violation) = violation {
@@ -73,12 +73,10 @@ fn whatever_fails_the_mesh_stays_in_order() {
 #[test]
 fn the_same_seed_has_the_same_trace() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    for seed in [1, 2] {
-        let [one, other] = [run(seed), run(seed)].map(|told| told.trace);
-        assert!(one.len() > 500, "there is much to tell: {}", one.len());
-        for (one, other) in one.iter().zip(&other) {
-            assert_eq!(one.to_string(), other.to_string(), "seed {seed}");
-        }
-        assert_eq!(one.len(), other.len());
+    let [one, other] = [(), ()].map(|()| run(2).trace);
+    assert!(one.len() > 500, "there is much to tell: {}", one.len());
+    for (one, other) in one.iter().zip(&other) {
+        assert_eq!(one.to_string(), other.to_string());
     }
+    assert_eq!(one.len(), other.len());
 }
