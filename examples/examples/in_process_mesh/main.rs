@@ -69,7 +69,7 @@ async fn run(mut arguments: Arguments) -> Result<(), StartError> {
     let count = |name: &str| mesh.resources().stats().counter_value(name).unwrap_or_default();
     terminal.line(&format!("calls of the cluster: {}", count("cluster.echo.upstream_rq_total")))?;
     let requests = count("http.ingress.downstream_rq_total");
-    terminal.line(&format!("requests of the listener, a health check among them: {requests}"))?;
+    terminal.line(&format!("requests of the listener, health checks included: {requests}"))?;
     Ok(())
 }
 

@@ -41,6 +41,11 @@ async fn a_call_ends_fifteen_seconds_after_its_request() {
     let calls: Vec<&str> = log.iter().filter_map(|line| line.split(' ').nth(4)).collect();
     assert_eq!(calls, ["200", "200", "504", "200"], "{log:?}");
     assert_eq!(world.edge().gauge("upstream_rq_active"), 0);
+    let clusters = world.edge_admin("GET", "/clusters").await;
+    let counted =
+        |name: &str| clusters.lines().find_map(|line| line.rsplit_once(&format!("::{name}::"))).map(|(_, n)| n);
+    // Envoy counts a timeout as an error too.
+    assert_eq!([counted("rq_timeout"), counted("rq_error"), counted("rq_success")], [Some("3"), Some("3"), Some("1")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,6 +55,7 @@ async fn a_response_that_goes_on_is_cut_off_at_fifteen_seconds() {
     assert_eq!((reply.status, reply.took), (200, secs(15)));
     assert!((15..=16).contains(&reply.body.len()), "{}", reply.body.len());
     assert!(reply.broken.is_some() && reply.grpc_status().is_none(), "{reply:?}");
+    assert!(world.edge_admin("GET", "/clusters").await.contains("::rq_timeout::1\n"));
     tokio::time::sleep(secs(1)).await;
     assert_eq!((world.edge().gauge("upstream_rq_active"), world.sidecar(1).gauge("upstream_rq_active")), (0, 0));
 }

@@ -7,10 +7,11 @@ use tokio::time::Instant;
 
 use super::DataPath;
 use crate::{
-    base::{Error, ErrorKind, RequestInfo, Retry, Side, info::Attempt},
+    base::{Error, ErrorKind, RequestInfo, ResponseFlags, Retry, Side, info::Attempt},
     cluster::{
         balance::Picked,
         circuit_breaker::{Limited, Permit},
+        host::Host,
         pool::HostPool,
     },
     http::{Body, Failed},
@@ -106,33 +107,68 @@ impl Attempts {
     }
 }
 
-/// Notes that an attempt begins.
-pub(super) fn begin(info: &RequestInfo, picked: &Picked<HostPool>) -> Instant {
-    let started = Instant::now();
-    info.update(|record| record.attempts.push(Attempt::new(picked.host().address(), started)));
-    started
+/// An attempt that waits for its response, on record from the beginning.
+///
+/// Dropped before anything came, it was cut off: by the route's timeout, which its host answers for, or by a client
+/// that went away.
+pub(super) struct Attempting<'a> {
+    info: &'a RequestInfo,
+    host: &'a Host,
+    started: Instant,
+    over: bool,
 }
 
-/// Notes an attempt's response.
-pub(super) fn succeeded(info: &RequestInfo, started: Instant, status: StatusCode) {
-    info.update(|record| {
-        if let Some(attempt) = record.attempts.last_mut() {
-            attempt.duration = Some(started.elapsed());
-            attempt.status = Some(status);
-        }
-    });
-}
-
-/// Notes an attempt's failure.
-pub(super) fn failed(info: &RequestInfo, started: Instant, picked: &Picked<HostPool>, error: &Error) {
-    info.update(|record| {
-        if let Some(attempt) = record.attempts.last_mut() {
-            attempt.duration = Some(started.elapsed());
-            attempt.error = Some(error.kind());
-        }
-    });
-    // A limit of ours, or a client that went away, says nothing about the host.
-    if error.side() == Side::Upstream && error.kind() != ErrorKind::Overflow {
-        picked.host().stats().rq_error.fetch_add(1, Ordering::Relaxed);
+impl<'a> Attempting<'a> {
+    pub(super) fn begin(info: &'a RequestInfo, host: &'a Host) -> Self {
+        let started = Instant::now();
+        info.update(|record| record.attempts.push(Attempt::new(host.address(), started)));
+        Self { info, host, started, over: false }
     }
+
+    /// The response began. Gives the attempt's begin.
+    pub(super) fn succeeded(mut self, status: StatusCode) -> Instant {
+        self.end(|attempt| attempt.status = Some(status));
+        self.started
+    }
+
+    pub(super) fn failed(mut self, error: &Error) {
+        self.end(|attempt| attempt.error = Some(error.kind()));
+        // A limit of ours, or a client that went away, says nothing about the host.
+        if error.side() == Side::Upstream && error.kind() != ErrorKind::Overflow {
+            self.host.stats().rq_error.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn end(&mut self, result: impl FnOnce(&mut Attempt)) {
+        self.over = true;
+        self.info.update(|record| {
+            if let Some(attempt) = record.attempts.last_mut() {
+                attempt.duration = Some(self.started.elapsed());
+                result(attempt);
+            }
+        });
+    }
+}
+
+impl Drop for Attempting<'_> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        if timed_out(self.info, self.host) {
+            self.host.stats().rq_error.fetch_add(1, Ordering::Relaxed);
+            self.end(|attempt| attempt.error = Some(ErrorKind::RouteTimeout));
+        } else {
+            self.end(|attempt| attempt.error = Some(ErrorKind::DownstreamTermination));
+        }
+    }
+}
+
+/// Whether the route's timeout ended a request, which is counted on its host then, as Envoy does.
+pub(super) fn timed_out(info: &RequestInfo, host: &Host) -> bool {
+    let timed_out = info.read(|record| record.flags.contains(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT));
+    if timed_out {
+        host.stats().rq_timeout.fetch_add(1, Ordering::Relaxed);
+    }
+    timed_out
 }

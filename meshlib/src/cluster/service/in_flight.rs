@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use http::Response;
 use tokio::time::Instant;
 
-use super::DataPath;
+use super::{DataPath, attempt::timed_out};
 use crate::{
     base::{Error, RequestInfo},
     cluster::{circuit_breaker::Limited, pool::Lease},
@@ -75,6 +75,15 @@ impl InFlight {
         }
         let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.admitted.0.stats().upstream_rq_time.record(millis);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        // What ended has been timed. The rest was cut off: the host's matter only if it took too long.
+        if !self.timed {
+            timed_out(&self.info, self.lease.host());
+        }
     }
 }
 

@@ -72,7 +72,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use self::{
-    attempt::{Attempts, Next},
+    attempt::{Attempting, Attempts, Next},
     in_flight::{Admitted, InFlight},
 };
 use super::{
@@ -177,11 +177,11 @@ impl DataPath {
         let mut attempts = Attempts::default();
         loop {
             let picked = self.pick(request, &attempts, info)?;
-            let started = attempt::begin(info, &picked);
+            let attempting = Attempting::begin(info, picked.host());
             let (failed, lease) = match self.lease(&picked).await {
                 Ok(mut lease) => match lease.exchange(std::mem::take(request)).await {
                     Ok(response) => {
-                        attempt::succeeded(info, started, response.status());
+                        let started = attempting.succeeded(response.status());
                         self.shared.observe(picked.host(), response.headers());
                         self.stats().completed(response.status());
                         return Ok(InFlight::new(lease, admitted, info.clone(), started, grpc).guard(response));
@@ -192,7 +192,7 @@ impl DataPath {
             };
             let connection_ended = lease.as_ref().is_some_and(Lease::has_ended);
             drop(lease);
-            attempt::failed(info, started, &picked, &failed.error);
+            attempting.failed(&failed.error);
             match attempts.after(self, &picked, failed, connection_ended) {
                 Next::Again(again) => *request = again,
                 Next::GiveUp(error) => return Err(error),
