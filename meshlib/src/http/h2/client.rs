@@ -314,7 +314,7 @@ impl Pump {
     /// The whole body as it was, if all of it is still there.
     fn into_body(self) -> Option<Body> {
         let sent = self.sent.into_sent()?;
-        let (pending, rest) = self.body.into_rest();
+        let (pending, rest) = self.body.into_rest()?;
         Some(replay::body([sent, pending], rest))
     }
 }
