@@ -29,6 +29,8 @@ use std::{
 
 use tokio::sync::{Notify, watch};
 
+use super::time::later;
+
 /// How far a drain has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DrainPhase {
@@ -187,7 +189,7 @@ impl Drain {
                 tokio::select! {
                     biased;
                     () = phases.wait_for(Phases::are_over) => return,
-                    () = tokio::time::sleep_until(begin + after) => {}
+                    () = tokio::time::sleep_until(later(begin, after)) => {}
                 }
                 let Some(drain) = drain.upgrade() else { return };
                 Self(drain).enter(next);
@@ -314,5 +316,17 @@ mod tests {
         });
         drain.finished().await;
         assert_eq!(begin.elapsed().as_secs(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_may_wait_without_end_for_what_is_open() {
+        let drain = Drain::new();
+        let connection = drain.connection();
+        drain.start(DrainTimes::new(Duration::from_secs(5), Duration::MAX));
+        let hour = Duration::from_secs(3600);
+        assert!(tokio::time::timeout(hour, drain.finished()).await.is_err());
+        assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 1, "its own is still there");
+        drop(connection);
+        drain.finished().await;
     }
 }
