@@ -81,6 +81,7 @@ struct Shared {
     phases: Arc<Phases>,
     open: watch::Sender<Open>,
     health_failed: AtomicBool,
+    started: AtomicBool,
 }
 
 /// Not a `watch` channel, which wakes in an order of its own chance: a run under a paused clock repeats itself. Waiting
@@ -158,6 +159,7 @@ impl Drain {
             }),
             open: watch::Sender::new(Open::default()),
             health_failed: AtomicBool::new(false),
+            started: AtomicBool::new(false),
         }))
     }
 
@@ -177,7 +179,7 @@ impl Drain {
     ///
     /// The task ends with [`DrainPhase::Stopped`], whoever enters it, or with the last clone of the drain.
     pub fn start(&self, times: DrainTimes) {
-        if self.phase() != DrainPhase::Serving {
+        if self.0.started.swap(true, Ordering::Relaxed) {
             return;
         }
         self.enter(DrainPhase::FailingHealth);
@@ -328,5 +330,18 @@ mod tests {
         assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 1, "its own is still there");
         drop(connection);
         drain.finished().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_begins_though_a_phase_was_entered_by_hand() {
+        for phase in [DrainPhase::FailingHealth, DrainPhase::Draining] {
+            let drain = Drain::new();
+            drain.enter(phase);
+            let begin = tokio::time::Instant::now();
+            drain.start(DrainTimes::default());
+            let stopped = drain.reached(DrainPhase::Stopped);
+            assert!(tokio::time::timeout(Duration::from_secs(60), stopped).await.is_ok(), "{phase:?}");
+            assert_eq!(begin.elapsed().as_secs(), 25);
+        }
     }
 }
