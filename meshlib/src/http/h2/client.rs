@@ -145,6 +145,13 @@ impl Future for H2Connection {
     }
 }
 
+/// Without having ended, where its runtime did.
+impl Drop for H2Connection {
+    fn drop(&mut self) {
+        self.state.closed.store(true, Ordering::Relaxed);
+    }
+}
+
 impl H2Connection {
     /// A connection that nobody can use any more ends itself, but for a host that reads nothing.
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
