@@ -344,7 +344,8 @@ mod tests {
         adapter.write_all(&head(3)).await.unwrap();
         let mut all = Vec::new();
         let (shut, read) = tokio::join!(adapter.shutdown(), far.read_to_end(&mut all));
-        (shut.unwrap(), read.unwrap());
+        shut.unwrap();
+        read.unwrap();
         assert_eq!(all, [0; 24]);
     }
 
