@@ -29,6 +29,8 @@ use std::{
 
 use tokio::sync::{Notify, watch};
 
+use super::time::later;
+
 /// How far a drain has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DrainPhase {
@@ -79,6 +81,7 @@ struct Shared {
     phases: Arc<Phases>,
     open: watch::Sender<Open>,
     health_failed: AtomicBool,
+    started: AtomicBool,
 }
 
 /// Not a `watch` channel, which wakes in an order of its own chance: a run under a paused clock repeats itself. Waiting
@@ -156,6 +159,7 @@ impl Drain {
             }),
             open: watch::Sender::new(Open::default()),
             health_failed: AtomicBool::new(false),
+            started: AtomicBool::new(false),
         }))
     }
 
@@ -175,7 +179,7 @@ impl Drain {
     ///
     /// The task ends with [`DrainPhase::Stopped`], whoever enters it, or with the last clone of the drain.
     pub fn start(&self, times: DrainTimes) {
-        if self.phase() != DrainPhase::Serving {
+        if self.0.started.swap(true, Ordering::Relaxed) {
             return;
         }
         self.enter(DrainPhase::FailingHealth);
@@ -187,7 +191,7 @@ impl Drain {
                 tokio::select! {
                     biased;
                     () = phases.wait_for(Phases::are_over) => return,
-                    () = tokio::time::sleep_until(begin + after) => {}
+                    () = tokio::time::sleep_until(later(begin, after)) => {}
                 }
                 let Some(drain) = drain.upgrade() else { return };
                 Self(drain).enter(next);
@@ -314,5 +318,30 @@ mod tests {
         });
         drain.finished().await;
         assert_eq!(begin.elapsed().as_secs(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_may_wait_without_end_for_what_is_open() {
+        let drain = Drain::new();
+        let connection = drain.connection();
+        drain.start(DrainTimes::new(Duration::from_secs(5), Duration::MAX));
+        let hour = Duration::from_secs(3600);
+        assert!(tokio::time::timeout(hour, drain.finished()).await.is_err());
+        assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 1, "its own is still there");
+        drop(connection);
+        drain.finished().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_begins_though_a_phase_was_entered_by_hand() {
+        for phase in [DrainPhase::FailingHealth, DrainPhase::Draining] {
+            let drain = Drain::new();
+            drain.enter(phase);
+            let begin = tokio::time::Instant::now();
+            drain.start(DrainTimes::default());
+            let stopped = drain.reached(DrainPhase::Stopped);
+            assert!(tokio::time::timeout(Duration::from_secs(60), stopped).await.is_ok(), "{phase:?}");
+            assert_eq!(begin.elapsed().as_secs(), 25);
+        }
     }
 }

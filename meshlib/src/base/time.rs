@@ -23,6 +23,14 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
+/// About thirty years: nobody waits for it.
+const FAR: Duration = Duration::from_secs(1_000_000_000);
+
+/// `after` later. As good as never where the clock has no such time: [`Duration::MAX`] is a way to say so.
+pub(crate) fn later(from: Instant, after: Duration) -> Instant {
+    from.checked_add(after).or_else(|| from.checked_add(FAR)).unwrap_or(from)
+}
+
 /// A point in time that can be awaited.
 #[derive(Debug)]
 pub struct Deadline {
@@ -38,7 +46,7 @@ impl Deadline {
 
     /// A deadline `after` now.
     pub fn after(after: Duration) -> Self {
-        Self::at(Instant::now() + after)
+        Self::at(later(Instant::now(), after))
     }
 
     /// When it is due.
@@ -68,7 +76,7 @@ impl IdleTimer {
     /// A timer that begins now.
     pub fn new(after: Duration) -> Self {
         let active = Instant::now();
-        Self { after, active, deadline: Deadline::at(active + after) }
+        Self { after, active, deadline: Deadline::at(later(active, after)) }
     }
 
     /// Notes activity. Costs one look at the clock.
@@ -80,7 +88,7 @@ impl IdleTimer {
     pub fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             std::task::ready!(Pin::new(&mut self.deadline).poll(cx));
-            let due = self.active + self.after;
+            let due = later(self.active, self.after);
             if due <= self.deadline.instant() {
                 return Poll::Ready(());
             }
@@ -92,6 +100,16 @@ impl IdleTimer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn times_without_end_are_times() {
+        let hour = Duration::from_secs(3600);
+        let mut idle = IdleTimer::new(Duration::MAX);
+        idle.touch();
+        let idle = std::future::poll_fn(|cx| idle.poll_idle(cx));
+        assert!(tokio::time::timeout(hour, idle).await.is_err());
+        assert!(tokio::time::timeout(hour, Deadline::after(Duration::MAX)).await.is_err());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn idle_timer_counts_from_the_last_activity() {

@@ -23,6 +23,8 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
+use crate::base::time::later;
+
 /// Whether a cluster is warm. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct WarmUp(Arc<Shared>);
@@ -37,7 +39,7 @@ struct Shared {
 impl WarmUp {
     /// Not warm; nobody waits longer than `limit` from now.
     pub fn new(limit: Duration) -> Self {
-        let until = Instant::now() + limit;
+        let until = later(Instant::now(), limit);
         Self(Arc::new(Shared { warm: AtomicBool::new(false), finished: Notify::new(), until }))
     }
 

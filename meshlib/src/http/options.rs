@@ -56,7 +56,7 @@ pub struct ServerOptions {
     /// The most request header fields, cookie crumbs counted; beyond it 431. Default 100 (`max_headers_count`).
     pub max_request_headers_count: usize,
     /// From accepting to the first byte, then to a complete HTTP/2 preface; also the request headers' own time on
-    /// HTTP/1 (408). Default 10 s.
+    /// HTTP/1 (408). Default 10 s; zero disables, and leaves silent clients to [`Self::idle_timeout`].
     pub request_headers_timeout: Duration,
     /// How long a stream may stand still. Default 5 min (`stream_idle_timeout`); zero disables.
     pub stream_idle_timeout: Duration,
@@ -78,6 +78,12 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
+    /// How long a client may take until it is clear what it wants. Where that has no limit it is idle meanwhile.
+    #[cfg(feature = "proxy")]
+    pub(super) fn first_timeout(&self) -> Option<Duration> {
+        [self.request_headers_timeout, self.idle_timeout].into_iter().find(|timeout| !timeout.is_zero())
+    }
+
     /// The options of one connection: those of all, with the jitter drawn and added.
     #[must_use]
     pub fn for_connection(self: &Arc<Self>, random: &Random) -> Arc<Self> {

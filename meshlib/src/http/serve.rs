@@ -120,8 +120,12 @@ async fn sniff_in_time<T: AsyncRead + Unpin>(
     options: &ServerOptions,
     drain: &Drain,
 ) -> Option<(Sniffed, Rewind<T>)> {
-    let limit = options.request_headers_timeout;
-    let late = async { if limit.is_zero() { std::future::pending().await } else { Deadline::after(limit).await } };
+    let late = async {
+        match options.first_timeout() {
+            Some(limit) => Deadline::after(limit).await,
+            None => std::future::pending().await,
+        }
+    };
     let mut sniffing = pin!(sniff(io));
     tokio::select! {
         biased;

@@ -214,12 +214,12 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 pub(super) struct TcpAcceptor {
     pub(super) listener: TcpListener,
     local: SocketAddr,
-    reserve: Option<Reserve>,
+    pub(super) reserve: Option<Reserve>,
 }
 
 /// A descriptor that is given up when there is no other, so that one connection after the other can be closed.
 #[derive(Debug)]
-struct Reserve(#[expect(dead_code, reason = "held for its descriptor")] std::fs::File);
+pub(super) struct Reserve(#[expect(dead_code, reason = "held for its descriptor")] std::fs::File);
 
 impl Reserve {
     fn take() -> Option<Self> {
@@ -252,6 +252,9 @@ impl Acceptor for TcpAcceptor {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         let (stream, peer) = ready!(self.listener.poll_accept(cx))?;
+        if self.reserve.is_none() {
+            self.reserve = Reserve::take();
+        }
         // Only a listener on all addresses has to ask which of them was meant.
         let local = if self.local.ip().is_unspecified() { stream.local_addr()? } else { self.local };
         // Costs a round with the poller to leave this runtime; the worker that adopts the socket enters its own.
@@ -260,7 +263,7 @@ impl Acceptor for TcpAcceptor {
     }
 
     fn shed(&mut self, cx: &mut Context<'_>) -> usize {
-        // What another thread opens meanwhile may take its place; then there is none until descriptors are free again.
+        // What another thread opens meanwhile may take its place; then there is none until the next one is accepted.
         drop(self.reserve.take());
         let mut closed = 0;
         // As many as can wait: who comes on and on must not keep this thread.

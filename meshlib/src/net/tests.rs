@@ -42,6 +42,16 @@ async fn both_sides_have_nodelay() {
 }
 
 #[tokio::test]
+async fn a_reserve_that_was_lost_is_taken_again() {
+    let mut acceptor = super::listen::TcpAcceptor::bind(ANY_PORT.parse().unwrap()).unwrap();
+    // As when another thread was faster than `shed`.
+    acceptor.reserve = None;
+    let _client = super::connect::tcp(acceptor.local_addr().unwrap()).await.unwrap();
+    poll_fn(|cx| acceptor.poll_accept(cx)).await.unwrap();
+    assert!(acceptor.reserve.is_some());
+}
+
+#[tokio::test]
 async fn an_accepted_socket_moves_to_another_runtime() {
     let network = TcpNetwork::new();
     let mut listener = Listener::new(network.bind("[::]:0".parse().unwrap()).unwrap(), ConnectionLimit::new(4));

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -126,7 +127,10 @@ impl<T: Send + Sync + 'static> HostSetObserver for Picks<T> {
         let items = carry_over(&before, hosts, &self.make);
         let after = Arc::new(Snapshot { hosts: hosts.clone(), items });
         let mut state = self.lock();
-        state.picker.update(hosts);
+        // It may be the application's own, and the publisher has other things to do: health checks, discovery.
+        if catch_unwind(AssertUnwindSafe(|| state.picker.update(hosts))).is_err() {
+            tracing::error!("a load balancer panicked at an update of its hosts");
+        }
         state.snapshot = after;
     }
 }
@@ -200,7 +204,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::cluster::host::HealthFlags;
+    use crate::cluster::{balance::LoadBalancer, host::HealthFlags};
 
     fn host(last: u8) -> Arc<Host> {
         Arc::new(Host::new(SocketAddr::from(([10, 0, 0, last], 80)), None, 1, HealthFlags::HEALTHY))
@@ -268,6 +272,35 @@ mod tests {
         drop(picks);
         cell.publish(set(&[&host(1)]));
         assert!(gone.upgrade().is_none());
+    }
+
+    #[test]
+    fn a_picker_that_panics_does_not_take_the_publisher_with_it() {
+        #[derive(Debug)]
+        struct Panics;
+        impl LoadBalancer for Panics {
+            fn name(&self) -> &str {
+                "PANICS"
+            }
+            fn picker(&self, _: Rng) -> Box<dyn Picker> {
+                Box::new(Panics)
+            }
+        }
+        impl Picker for Panics {
+            fn update(&mut self, hosts: &HostSet) {
+                assert!(hosts.hosts().len() < 2, "on purpose");
+            }
+            fn pick(&mut self, hosts: &HostSet, _: &PickContext<'_>) -> Option<usize> {
+                hosts.eligible().last().copied()
+            }
+        }
+        let [a, b] = [host(1), host(2)];
+        let cell = HostSetCell::new(set(&[&a]));
+        let picks = Picks::new(&cell, &LbPolicy::new(Panics), Rng::seeded(1), |host| host.address());
+        let other = counting(&cell);
+        cell.publish(set(&[&a, &b]));
+        assert_eq!(other.hosts().hosts().len(), 2, "the others are told");
+        assert_eq!(picks.pick(&PickContext::default()).unwrap().index(), 1);
     }
 
     #[test]

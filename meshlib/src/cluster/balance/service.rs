@@ -150,6 +150,8 @@ async fn follow(mut discover: impl Discover, cell: HostSetCell, warm_up: WarmUp)
             cell.publish(HostSet::new(hosts, 0.0));
             warm_up.finish();
         }
+        // A discovery that always has one more report must not keep the worker to itself.
+        tokio::task::yield_now().await;
     }
     warm_up.finish();
     // Nothing more will come; what was found stays.

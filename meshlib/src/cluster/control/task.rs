@@ -3,7 +3,9 @@
 use std::{
     collections::HashSet,
     future::{pending, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    task::Poll,
 };
 
 use tokio::sync::{mpsc, watch};
@@ -80,7 +82,7 @@ impl Task {
                 failed = self.immediate_failures.next() => {
                     self.fail(&failed);
                 }
-                update = next(&mut self.discover) => {
+                update = next(&mut self.discover, &self.name) => {
                     self.take(update);
                     // A discovery that always has one more report must not keep the worker to itself.
                     tokio::task::yield_now().await;
@@ -145,11 +147,16 @@ impl Task {
     }
 }
 
-async fn next(discover: &mut Option<Box<dyn Discover>>) -> Option<Update> {
-    match discover {
-        Some(discover) => poll_fn(|cx| discover.poll_update(cx)).await,
-        None => pending().await,
-    }
+/// The next report. A discovery that panics has ended: it must not take the health checks with it.
+async fn next(discover: &mut Option<Box<dyn Discover>>, cluster: &str) -> Option<Update> {
+    let Some(discover) = discover else { return pending().await };
+    poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| discover.poll_update(cx))).unwrap_or_else(|_| {
+            tracing::error!(%cluster, "the discovery panicked; the hosts stay as they are");
+            Poll::Ready(None)
+        })
+    })
+    .await
 }
 
 /// Watches for the end of the first round of discovery and checks.

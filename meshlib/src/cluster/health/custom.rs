@@ -11,7 +11,8 @@ use crate::{
 /// A health check of an application's own: any function from a host to whether it is well.
 ///
 /// An error that is a [`ProbeFailure`] keeps its class; any other counts as a failure of the network, of which
-/// `unhealthy_threshold` make a host unhealthy. The configured timeout bounds it: the future is dropped then.
+/// `unhealthy_threshold` make a host unhealthy; so does a panic. The configured timeout bounds it: the future is
+/// dropped then.
 ///
 /// ```
 /// use std::{io, sync::Arc, time::Duration};

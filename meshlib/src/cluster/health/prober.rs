@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Request, Response};
 use tokio::time::{Instant, sleep_until, timeout};
 use tower_service::Service;
@@ -197,9 +199,7 @@ impl Prober {
         if let Some(stats) = &self.stats {
             stats.begin();
         }
-        let result = timeout(self.check.timeout, self.way.ask())
-            .await
-            .unwrap_or_else(|_| Err(ProbeFailure::new(FailureKind::Timeout, "no answer in time")));
+        let result = self.ask().await;
         if let Way::Grpc(_, connection) = &mut self.way {
             connection.settle(&result);
         }
@@ -209,6 +209,16 @@ impl Prober {
         let now = Instant::now();
         self.due = Some(now.checked_add(self.interval()).unwrap_or(now + Duration::from_secs(86_400)));
         result
+    }
+
+    async fn ask(&mut self) -> ProbeResult {
+        let failed = |kind, reason: &'static str| Err(ProbeFailure::new(kind, reason));
+        // A check that panicked and was not asked again would leave its host as it is for ever.
+        match timeout(self.check.timeout, AssertUnwindSafe(self.way.ask()).catch_unwind()).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => failed(FailureKind::Network, "the check panicked"),
+            Err(_) => failed(FailureKind::Timeout, "no answer in time"),
+        }
     }
 
     /// Checks for ever, and reports each result.

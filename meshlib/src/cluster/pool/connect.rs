@@ -37,6 +37,11 @@ impl Unconnected {
         Self { kind: error.kind(), detail: format!("connecting to {} failed: {error}", host.address()) }
     }
 
+    fn abandoned(host: &Host) -> Self {
+        let detail = format!("connecting to {} was broken off", host.address());
+        Self { kind: ErrorKind::ConnectFailure, detail }
+    }
+
     pub(super) fn error(&self) -> Error {
         Error::new(self.kind).with_detail(self.detail.clone())
     }
@@ -85,12 +90,24 @@ enum Established {
 pub(super) fn spawn(pool: &Arc<HostPool>, permit: Permit, runtime: &Handle) {
     let counted = Counted::new(pool, permit);
     // Not the pool itself: a host that goes does not wait for its connections.
-    runtime.spawn(run(Arc::downgrade(pool), counted));
+    runtime.spawn(run(counted, Making(Arc::downgrade(pool))));
 }
 
-async fn run(pool: Weak<HostPool>, counted: Counted) {
+/// A connection that is being made. Its pool hears of the end also when the runtime ends first, or the network panics.
+struct Making(Weak<HostPool>);
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.not_connected(&Unconnected::abandoned(&pool.host));
+        }
+    }
+}
+
+async fn run(counted: Counted, mut making: Making) {
     let begun = Instant::now();
     let established = connect(&counted).await;
+    let pool = std::mem::take(&mut making.0);
     let pool_now = pool.upgrade();
     let established = match (established, &pool_now) {
         (Ok(established), Some(_)) => established,
@@ -154,18 +171,20 @@ struct Driver {
     pool: Weak<HostPool>,
     /// Not the link itself: it holds the handle that keeps an HTTP/2 connection open.
     link: Weak<Link>,
-    counted: Counted,
+    context: Arc<PoolContext>,
+    counted: Option<Counted>,
     settled: bool,
 }
 
 impl Driver {
     fn new(pool: Weak<HostPool>, link: &Arc<Link>, counted: Counted) -> Self {
-        Self { pool, link: Arc::downgrade(link), counted, settled: link.h2().is_none() }
+        let context = counted.context.clone();
+        Self { pool, link: Arc::downgrade(link), context, counted: Some(counted), settled: link.h2().is_none() }
     }
 
     async fn drive(mut self, connection: impl Future<Output = Result<(), Error>>) {
         let mut connection = std::pin::pin!(connection);
-        let mut idle = IdleCheck::new(self.counted.context.idle_timeout);
+        let mut idle = IdleCheck::new(self.context.idle_timeout);
         std::future::poll_fn(|cx| {
             loop {
                 // How it ended, those who used it know from their own exchanges.
@@ -181,7 +200,6 @@ impl Driver {
             }
         })
         .await;
-        self.ended();
     }
 
     fn note_settings(&mut self) {
@@ -199,9 +217,12 @@ impl Driver {
             }
         }
     }
+}
 
-    fn ended(self) {
-        let stats = self.counted.context.stats();
+/// The connection has ended, by itself or with its runtime.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let stats = self.context.stats();
         stats.upstream_cx_destroy.increment();
         // A connection that this side closed has been let go of by pool and lease.
         if self.link.strong_count() > 0 {
@@ -209,7 +230,7 @@ impl Driver {
         } else {
             stats.upstream_cx_destroy_local.increment();
         }
-        drop(self.counted);
+        drop(self.counted.take());
         if let Some(pool) = self.pool.upgrade() {
             pool.closed(&self.link);
         }

@@ -43,7 +43,10 @@ use self::{
     wait::Waiting,
 };
 pub use self::{context::PoolContext, lease::Lease};
-use super::{circuit_breaker::Limited, host::Host};
+use super::{
+    circuit_breaker::{Limited, Permit},
+    host::Host,
+};
 
 /// One data path's connections to one host.
 ///
@@ -123,23 +126,32 @@ impl HostPool {
     }
 
     fn connect_as_needed(self: &Arc<Self>) {
-        let mut state = self.lock();
-        let Some(runtime) = state.runtime.clone() else { return };
-        while state.lacks_connections(&self.context) {
-            let breakers = &self.context.breakers;
-            let permit = match breakers.enter(Limited::Connections) {
-                Some(permit) => permit,
-                // Without any connection here, those who wait would wait for ever.
-                None if state.connections == 0 => breakers.enter_regardless(Limited::Connections),
-                None => {
-                    self.context.stats().upstream_cx_overflow.increment();
-                    return;
-                }
-            };
-            state.connecting += 1;
-            state.connections += 1;
+        // Not locked while spawning: on a runtime that has ended, what is spawned is dropped at once, and tells us.
+        while let Some((permit, runtime)) = self.next_connection() {
             connect::spawn(self, permit, &runtime);
         }
+    }
+
+    /// The permit of a connection that is to be made, which counts from here on.
+    fn next_connection(&self) -> Option<(Permit, Handle)> {
+        let mut state = self.lock();
+        let runtime = state.runtime.clone()?;
+        if !state.lacks_connections(&self.context) {
+            return None;
+        }
+        let breakers = &self.context.breakers;
+        let permit = match breakers.enter(Limited::Connections) {
+            Some(permit) => permit,
+            // Without any connection here, those who wait would wait for ever.
+            None if state.connections == 0 => breakers.enter_regardless(Limited::Connections),
+            None => {
+                self.context.stats().upstream_cx_overflow.increment();
+                return None;
+            }
+        };
+        state.connecting += 1;
+        state.connections += 1;
+        Some((permit, runtime))
     }
 
     /// A connection is there; whoever waits longest gets it.

@@ -145,6 +145,13 @@ impl Future for H2Connection {
     }
 }
 
+/// Without having ended, where its runtime did.
+impl Drop for H2Connection {
+    fn drop(&mut self) {
+        self.state.closed.store(true, Ordering::Relaxed);
+    }
+}
+
 impl H2Connection {
     /// A connection that nobody can use any more ends itself, but for a host that reads nothing.
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -314,7 +321,7 @@ impl Pump {
     /// The whole body as it was, if all of it is still there.
     fn into_body(self) -> Option<Body> {
         let sent = self.sent.into_sent()?;
-        let (pending, rest) = self.body.into_rest();
+        let (pending, rest) = self.body.into_rest()?;
         Some(replay::body([sent, pending], rest))
     }
 }

@@ -41,12 +41,16 @@ struct Shared<T> {
     out: BytesMut,
     /// Something was written and not flushed yet: here, or by a TLS session below.
     dirty: bool,
+    /// The host has closed: requests that have not left may be on their way elsewhere, and must not leave any more.
+    over: bool,
 }
 
 /// Puts the adapter on `io`, of which `role` is our end. The peer's heads and trailers have `limits`.
 pub(super) fn adapt<T: Io>(io: T, role: Role, limits: HeadLimits) -> (Adapter<T>, Flush<T>, Arc<Seen>) {
     let (meter, seen) = FrameMeter::new(role, limits);
-    let shared = Arc::new(Mutex::new(Shared { io, meter, held: None, left: None, out: BytesMut::new(), dirty: false }));
+    let out = BytesMut::new();
+    let shared = Shared { io, meter, held: None, left: None, out, dirty: false, over: false };
+    let shared = Arc::new(Mutex::new(shared));
     (Adapter(shared.clone()), Flush(shared), seen)
 }
 
@@ -102,7 +106,17 @@ impl<T: Io> Shared<T> {
         Poll::Ready(Ok(COLLECT - self.out.len()))
     }
 
+    /// Nothing more will be read. A client that half-closes still gets its answers; a host gets nothing more.
+    fn ended(&mut self) {
+        if self.meter.is_client() {
+            (self.over, self.out) = (true, BytesMut::new());
+        }
+    }
+
     fn collect(&mut self, bytes: &[u8], room: &mut usize) -> usize {
+        if self.over {
+            return bytes.len();
+        }
         let taken = bytes.get(..bytes.len().min(*room)).unwrap_or(bytes);
         self.meter.sent(taken);
         self.dirty = true;
@@ -128,6 +142,9 @@ impl<T: Io> Shared<T> {
                 // Nothing new. What was held back stays so; at the end of the stream it is of no use to anybody.
                 buf.set_filled(begin);
                 self.held = held;
+                if read.is_ready() {
+                    self.ended();
+                }
                 return read;
             }
             if held.is_some() {
@@ -147,9 +164,10 @@ impl<T: Io> Shared<T> {
     fn poll_held(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut flags = [0];
         let mut read = ReadBuf::new(&mut flags);
-        ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
-        let Some(held) = self.held.filter(|_| !read.filled().is_empty()) else {
-            return Poll::Ready(Ok(()));
+        let result = ready!(Pin::new(&mut self.io).poll_read(cx, &mut read));
+        let Some(held) = self.held.filter(|_| result.is_ok() && !read.filled().is_empty()) else {
+            self.ended();
+            return Poll::Ready(result);
         };
         let [flags] = flags;
         let mut both = [held, flags];
@@ -308,6 +326,27 @@ mod tests {
         adapter.write_all(&head(3)).await.unwrap();
         poll_fn(|cx| flush.poll(cx)).await.unwrap_err();
         assert!(!seen.has_left(3));
+    }
+
+    #[tokio::test]
+    async fn what_has_not_left_when_the_host_closes_never_will() {
+        let (near, mut far) = tokio::io::duplex(24);
+        let (mut adapter, flush, seen) = adapt(near, Role::Client, HeadLimits::new(60 << 10, 100));
+        let head = |stream| [0, 0, 1, 1, 4, 0, 0, 0, stream, 0x88];
+        adapter.write_all(&[0; 24]).await.unwrap();
+        poll_fn(|cx| flush.poll(cx)).await.unwrap();
+        adapter.write_all(&head(1)).await.unwrap();
+        assert!(futures_util::FutureExt::now_or_never(poll_fn(|cx| flush.poll(cx))).is_none(), "no room");
+        // It reads on, and could still take what its client has given up and sent elsewhere.
+        far.shutdown().await.unwrap();
+        assert_eq!(adapter.read(&mut [0; 9]).await.unwrap(), 0);
+        assert!(!seen.has_left(1));
+        adapter.write_all(&head(3)).await.unwrap();
+        let mut all = Vec::new();
+        let (shut, read) = tokio::join!(adapter.shutdown(), far.read_to_end(&mut all));
+        shut.unwrap();
+        read.unwrap();
+        assert_eq!(all, [0; 24]);
     }
 
     /// Takes everything at once, as a TLS session does, and hands it on when it is flushed for the second time.

@@ -174,6 +174,11 @@ impl FrameMeter {
         self.seen.note_left(self.opened);
     }
 
+    /// Whether the peer is a host.
+    pub(super) fn is_client(&self) -> bool {
+        self.role == Role::Client
+    }
+
     /// Whether no more should be read in this turn: what has come takes much more memory in `h2` than it did on the
     /// wire, until the tasks of its streams have looked at it. Those run between turns.
     pub(super) fn is_turn_over(&self) -> bool {

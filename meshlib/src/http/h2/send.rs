@@ -46,6 +46,8 @@ pub(super) struct SendBody {
     done: bool,
     /// Why the body failed, while what came before it leaves.
     failed: Option<Error>,
+    /// The body failed: what there is of it is not all of it.
+    broken: bool,
     /// What the peer is told when the body fails.
     reason: Reason,
 }
@@ -58,7 +60,7 @@ const FIRST_PIECE: usize = 16 << 10;
 impl SendBody {
     /// `reason` is what the peer is told when the body fails.
     pub(super) fn new(stream: SendStream<Bytes>, body: Body, reason: Reason) -> Self {
-        Self { stream, body, pending: Bytes::new(), done: false, failed: None, reason }
+        Self { stream, body, pending: Bytes::new(), done: false, failed: None, broken: false, reason }
     }
 
     /// Sends until the body or the window is exhausted.
@@ -104,11 +106,15 @@ impl SendBody {
                 },
                 Some(Err(error)) => {
                     // A reset throws away what h2 has not written yet: a turn later the connection has.
-                    self.failed = Some(error);
+                    (self.failed, self.broken) = (Some(error), true);
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                None => return Poll::Ready(self.finish()),
+                None => {
+                    // A stream that has ended may not be asked again, and a request that is sent again asks.
+                    self.body = Body::empty();
+                    return Poll::Ready(self.finish());
+                }
             }
         }
     }
@@ -164,9 +170,9 @@ impl SendBody {
         self.stream.send_reset(reason);
     }
 
-    /// What has not been sent yet.
-    pub(super) fn into_rest(self) -> (Bytes, Body) {
-        (self.pending, self.body)
+    /// What has not been sent yet, unless the body failed: its beginning must not be taken for the whole.
+    pub(super) fn into_rest(self) -> Option<(Bytes, Body)> {
+        (!self.broken).then_some((self.pending, self.body))
     }
 }
 

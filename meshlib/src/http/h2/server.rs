@@ -97,7 +97,7 @@ pub async fn serve<T: Io, H: Handler>(
     });
     let begun = tokio::select! {
         biased;
-        begun = in_time(options.request_headers_timeout, handshake) => begun,
+        begun = in_time(options.first_timeout(), handshake) => begun,
         () = too_late(&drain) => None,
     };
     let Some(Ok(h2)) = begun else { return };
@@ -133,8 +133,8 @@ fn enabled(time: Duration) -> Option<Duration> {
     (!time.is_zero()).then_some(time)
 }
 
-async fn in_time<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    match enabled(limit) {
+async fn in_time<F: Future>(limit: Option<Duration>, future: F) -> Option<F::Output> {
+    match limit {
         Some(limit) => tokio::time::timeout(limit, future).await.ok(),
         None => Some(future.await),
     }

@@ -1,6 +1,7 @@
 //! Both ends of an HTTP/2 connection, over a pipe.
 
 mod hostile;
+mod replay;
 
 use std::{
     io,

@@ -45,6 +45,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use tokio::runtime::Handle;
 use tower_service::Service;
 
 pub use self::serving::Serving;
@@ -154,7 +155,7 @@ impl HttpServer {
     /// [`ReplyTo::error`](super::local_reply::ReplyTo::error) makes, a panic a 500, both in gRPC's form for gRPC.
     ///
     /// # Errors
-    /// What the network answers: the address is in use, not of this host, not allowed.
+    /// What the network answers: the address is in use, not of this host, not allowed. There is no tokio runtime here.
     pub fn bind<S, B>(self, at: SocketAddr, service: S) -> io::Result<Serving>
     where
         S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -163,6 +164,7 @@ impl HttpServer {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        on_a_runtime()?;
         let acceptor = self.resources.network().bind(at)?;
         self.serve(acceptor, service)
     }
@@ -170,7 +172,7 @@ impl HttpServer {
     /// Serves the connections of an acceptor of the application's own; else as [`bind`](Self::bind).
     ///
     /// # Errors
-    /// The acceptor does not know its address.
+    /// The acceptor does not know its address, or there is no tokio runtime here.
     pub fn serve<S, B>(self, acceptor: Box<dyn Acceptor>, service: S) -> io::Result<Serving>
     where
         S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -179,6 +181,7 @@ impl HttpServer {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        on_a_runtime()?;
         let limit = self.limit.unwrap_or_else(|| ConnectionLimit::of_system(self.resources.files().as_ref()));
         let listener = Listener::new(acceptor, limit);
         let stack = Stack {
@@ -191,6 +194,10 @@ impl HttpServer {
         };
         Serving::start(listener, stack)
     }
+}
+
+fn on_a_runtime() -> io::Result<()> {
+    Handle::try_current().map(drop).map_err(|_| io::Error::other("a server must be started on a tokio runtime"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::{
+    runtime::Handle,
     sync::{Mutex, mpsc},
     task::JoinSet,
 };
@@ -10,6 +11,7 @@ use tokio::{
 use crate::{
     base::{
         ConnectionInfo, Drain, DrainPhase, DrainTimes,
+        drain::DrainHold,
         resources::{Accepted, BoxIo, Random},
     },
     http::{cut, handler::Handler, options::ServerOptions, serve::serve_connection},
@@ -31,9 +33,11 @@ pub(super) struct Stack<H> {
 
 /// A server that runs. It ends with its [`Drain`]; dropping it closes the port and cuts every connection.
 #[derive(Debug)]
+#[must_use = "dropping it closes the port and cuts every connection"]
 pub struct Serving {
     local_addr: SocketAddr,
     drain: Drain,
+    runtime: Handle,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -44,13 +48,16 @@ impl Serving {
         let (queue, accepted) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(accepted, stack));
-        let stop = drain.clone();
+        let draining = drain.clone();
         tasks.spawn(async move {
-            let stop = stop.reached(DrainPhase::Draining);
-            // Nobody to serve it is left only when all of this is being dropped.
-            listener.run(stop, |accepted, permit| drop(queue.send((accepted, permit)))).await;
+            let stop = draining.reached(DrainPhase::Draining);
+            // Held from here on: handshakes are waited for too. Nobody to serve it is left only when all of this is
+            // being dropped.
+            let take =
+                |accepted, permit| drop(queue.send((accepted, Place { _permit: permit, _hold: draining.hold() })));
+            listener.run(stop, take).await;
         });
-        Ok(Self { local_addr, drain, tasks: Mutex::new(tasks) })
+        Ok(Self { local_addr, drain, runtime: Handle::current(), tasks: Mutex::new(tasks) })
     }
 
     /// Where it listens; the real port where 0 was asked for.
@@ -60,11 +67,13 @@ impl Serving {
 
     /// Begins to drain all that follows the same [`Drain`]: health checks fail at once, accepting goes on for a while,
     /// then the port closes and clients are told to go, at last what is left is cut. A second call changes nothing.
+    /// From any thread.
     pub fn drain(&self, times: DrainTimes) {
+        let _entered = self.runtime.enter();
         self.drain.start(times);
     }
 
-    /// Stops now: what is still open is cut.
+    /// Stops now all that follows the same [`Drain`]: what is still open is cut.
     pub fn stop(&self) {
         self.drain.enter(DrainPhase::Stopped);
     }
@@ -76,13 +85,19 @@ impl Serving {
     }
 }
 
+/// What a connection occupies from when it is accepted: its permit, and the drain's end.
+struct Place {
+    _permit: ConnectionPermit,
+    _hold: DrainHold,
+}
+
 /// Serves what is accepted, until there is nothing more to come and nothing left.
-async fn serve<H: Handler>(mut accepted: mpsc::UnboundedReceiver<(Accepted, ConnectionPermit)>, stack: Stack<H>) {
+async fn serve<H: Handler>(mut accepted: mpsc::UnboundedReceiver<(Accepted, Place)>, stack: Stack<H>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             next = accepted.recv() => match next {
-                Some((accepted, permit)) => drop(connections.spawn(stack.clone().serve(accepted, permit))),
+                Some((accepted, place)) => drop(connections.spawn(stack.clone().serve(accepted, place))),
                 None => break,
             },
             Some(_) = connections.join_next() => {}
@@ -92,10 +107,8 @@ async fn serve<H: Handler>(mut accepted: mpsc::UnboundedReceiver<(Accepted, Conn
 }
 
 impl<H: Handler> Stack<H> {
-    async fn serve(self, accepted: Accepted, _permit: ConnectionPermit) {
+    async fn serve(self, accepted: Accepted, _place: Place) {
         let drain = self.drain.clone();
-        // Handshakes are waited for too.
-        let _hold = drain.hold();
         let connection = ConnectionInfo::new(Some(accepted.peer), Some(accepted.local));
         let served = async {
             match accepted.socket.adopt() {

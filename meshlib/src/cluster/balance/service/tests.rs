@@ -177,3 +177,22 @@ async fn the_control_task_ends_with_the_last_clone() {
     settle().await;
     assert!(send.is_closed());
 }
+
+/// Always has one more report, for as long as anybody listens.
+struct Restless(Arc<AtomicUsize>);
+
+impl Discover for Restless {
+    fn poll_update(&mut self, _: &mut Context<'_>) -> Poll<Option<Update>> {
+        let reports = self.0.fetch_add(1, Ordering::Relaxed);
+        Poll::Ready((reports < 100_000).then(|| endpoints(&[1])))
+    }
+}
+
+#[tokio::test]
+async fn a_discovery_that_never_rests_leaves_the_worker_to_others() {
+    let reports = Arc::new(AtomicUsize::new(0));
+    let balance = Balance::new(Restless(reports.clone()), Connect::default());
+    call(&balance).await.unwrap();
+    let reports = reports.load(Ordering::Relaxed);
+    assert!(reports < 1000, "{reports} reports before the first answer");
+}

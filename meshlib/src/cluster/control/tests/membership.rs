@@ -1,9 +1,16 @@
 //! Who comes, stays and goes; what is published, logged and counted.
 
-use std::{fmt, sync::Mutex};
+use std::{
+    fmt,
+    sync::Mutex,
+    task::{Context, Poll},
+};
 
 use super::{super::*, world::*};
-use crate::{cluster::host::HealthFlags, discovery::Endpoint};
+use crate::{
+    cluster::host::HealthFlags,
+    discovery::{Endpoint, Update},
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_passing_host_that_discovery_dropped_stays_until_it_fails() {
@@ -219,4 +226,26 @@ async fn panic_is_logged_once_when_it_begins_and_once_when_it_ends() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].starts_with("WARN") && lines[0].contains("cluster=c healthy=1 total=3"), "{}", lines[0]);
     assert!(lines[1].starts_with("INFO") && lines[1].contains("healthy=2 total=3"), "{}", lines[1]);
+}
+
+/// Finds a host, then panics.
+struct Panics(bool);
+
+impl Discover for Panics {
+    fn poll_update(&mut self, _: &mut Context<'_>) -> Poll<Option<Update>> {
+        assert!(!std::mem::replace(&mut self.0, true), "on purpose");
+        Poll::Ready(Some(Update::Endpoints(vec![endpoint(1)])))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_discovery_that_panics_leaves_its_hosts_and_their_checks() {
+    let world = World::new();
+    let control = world.start(Panics(false));
+    world.at(5).await;
+    assert!(control.is_warm());
+    assert_eq!(flags(&control, 1), Some(HealthFlags::HEALTHY));
+    world.set(1, Act::NotServing);
+    world.at(15).await;
+    assert_eq!(flags(&control, 1), Some(HealthFlags::FAILED_ACTIVE_HC));
 }

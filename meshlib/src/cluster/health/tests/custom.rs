@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -47,6 +50,23 @@ async fn each_outcome_has_its_class_and_its_time() {
     assert_eq!(prober.next().await, failure(FailureKind::Timeout, "no answer in time"));
     assert_eq!(*asked.lock().unwrap(), [(80, 0), (80, 10), (80, 20), (80, 30)]);
     assert_eq!(begin.elapsed(), Duration::from_secs(31));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_panics_has_failed_and_is_asked_again() {
+    let (begin, asked) = (Instant::now(), AtomicUsize::new(0));
+    let check = CustomCheck::new("panics", move |_| {
+        let number = asked.fetch_add(1, Ordering::Relaxed);
+        assert!(number > 0, "on purpose: when it is called");
+        async move {
+            assert!(number > 1, "on purpose: when it is polled");
+            Ok::<_, io::Error>(())
+        }
+    });
+    let mut prober = Prober::custom(host(), check.clone(), &config(check));
+    let panicked = Err(ProbeFailure::new(FailureKind::Network, "the check panicked"));
+    assert_eq!([prober.next().await, prober.next().await], [panicked.clone(), panicked]);
+    assert_eq!((prober.next().await, begin.elapsed().as_secs()), (Ok(()), 20));
 }
 
 #[test]

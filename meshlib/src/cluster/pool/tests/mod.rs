@@ -1,6 +1,7 @@
 //! Pools and scripted hosts.
 
 mod http2;
+mod runtimes;
 
 use std::{sync::atomic::Ordering, time::Duration};
 

@@ -40,7 +40,7 @@ impl Timers {
         let headers = enabled(options.request_headers_timeout);
         Self {
             headers,
-            first: headers.map(Deadline::after),
+            first: options.first_timeout().map(Deadline::after),
             head: None,
             idle: enabled(options.idle_timeout).map(IdleTimer::new),
             stream: enabled(options.stream_idle_timeout).map(IdleTimer::new),

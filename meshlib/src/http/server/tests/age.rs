@@ -107,3 +107,22 @@ async fn unused_connections_are_closed() {
     http2.closed().await;
     assert_eq!(seconds(begin), 35);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_never_says_anything_is_idle_where_no_other_time_runs() {
+    use crate::http::options::CodecType;
+    for codec in [CodecType::Auto, CodecType::Http1, CodecType::Http2] {
+        let options = ServerOptions {
+            codec,
+            request_headers_timeout: Duration::ZERO,
+            idle_timeout: Duration::from_secs(30),
+            ..ServerOptions::default()
+        };
+        let (resources, serving) = start(|server| server.options(options));
+        let begin = Instant::now();
+        let mut silent = Http1(connect(&resources, &serving).await);
+        let closed = tokio::time::timeout(Duration::from_secs(3600), silent.0.read_to_end(&mut Vec::new())).await;
+        assert!(closed.is_ok(), "{codec:?} is never closed");
+        assert_eq!(seconds(begin), 30, "{codec:?}");
+    }
+}

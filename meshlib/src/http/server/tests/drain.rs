@@ -1,5 +1,7 @@
 //! A drain: its windows, its end, and what a server leaves behind.
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::base::{Drain, DrainPhase, DrainTimes};
 
@@ -77,6 +79,48 @@ async fn dropping_it_stops_everything_that_it_started() {
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(tasks(), 0);
     assert!(resources.network().connect(address).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_every_connection_that_was_accepted() {
+    async fn after(turns: usize) {
+        let (resources, serving) = start(|server| server);
+        let mut client = connect(&resources, &serving).await;
+        for _ in 0..turns {
+            turn().await;
+        }
+        resources.drain().enter(DrainPhase::Draining);
+        let over = resources.drain().finished().now_or_never().is_some();
+        // It fails where the connection was not accepted before.
+        let mut answer = String::new();
+        let _ = client.write_all(GET.as_bytes()).await;
+        let _ = client.read_to_string(&mut answer).await;
+        assert!(!over || answer.is_empty(), "over after {turns} turns, and answered then");
+    }
+    for turns in 0..10 {
+        // A task as the server's are, one among them.
+        tokio::spawn(after(turns)).await.unwrap();
+    }
+}
+
+/// Lets every other task have one turn.
+async fn turn() {
+    let mut waited = false;
+    std::future::poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_may_be_drained_from_a_thread_of_no_runtime() {
+    let (_resources, serving) = start(|server| server);
+    let begin = Instant::now();
+    // As a signal handler's is.
+    std::thread::scope(|scope| scope.spawn(|| serving.drain(DrainTimes::default())).join()).unwrap();
+    serving.finished().await;
+    assert_eq!(seconds(begin), 5);
 }
 
 #[tokio::test(start_paused = true)]

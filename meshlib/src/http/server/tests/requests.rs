@@ -101,3 +101,13 @@ async fn connections_beyond_the_limit_wait() {
     assert!(answer.starts_with("HTTP/1.1 200 "));
     assert_eq!(seconds(begin), 3);
 }
+
+#[test]
+fn a_server_needs_a_runtime_and_says_so() {
+    let resources = Testkit::seeded(7).resources;
+    let app = tower::service_fn(app);
+    let error = HttpServer::new(&resources).bind(any(), app).unwrap_err();
+    assert!(error.to_string().contains("tokio runtime"), "{error}");
+    let acceptor = resources.network().bind(any()).unwrap();
+    HttpServer::new(&resources).serve(acceptor, app).unwrap_err();
+}
