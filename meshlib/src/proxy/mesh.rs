@@ -41,9 +41,10 @@
 //!
 //! # Lifecycle
 //! A mesh needs the tokio runtime it is made on, of either kind, and holds no global state: two of them in one process
-//! know nothing of each other, as long as each has its own [`Resources`]. [`drain`](Mesh::drain) lets its listeners go
-//! gently. Dropping it closes its ports at once, and its tasks end with the next turn of their runtime. Clusters end
-//! with the mesh, or with the last [`MeshService`] or clone of the [`Cluster`] that outlives it.
+//! know nothing of each other, as long as each has its own [`Resources`]. Any thread may serve, drain and drop it, one
+//! without a runtime too. [`drain`](Mesh::drain) lets its listeners go gently. Dropping it closes its ports at once,
+//! and its tasks end with the next turn of their runtime. Clusters end with the mesh, or with the last [`MeshService`]
+//! or clone of the [`Cluster`] that outlives it.
 
 mod serve;
 mod service;
@@ -82,6 +83,8 @@ pub struct Mesh {
     /// Each worker with its own way to the clusters, which its listeners share.
     workers: Vec<(Worker, ClusterServices)>,
     limit: ConnectionLimit,
+    /// The one that it was made on.
+    runtime: Handle,
 }
 
 impl Mesh {
@@ -92,10 +95,10 @@ impl Mesh {
     /// [`ErrorKind::Configuration`]: there is no runtime; a name stands twice; a local service that nothing leads to; a
     /// cluster that cannot be as it is configured.
     pub fn from_config(config: MeshConfig, resources: Resources) -> Result<Self, Error> {
-        if Handle::try_current().is_err() {
+        let runtime = Handle::try_current().map_err(|_| {
             let detail = "a mesh is started on a tokio runtime, and there is none here";
-            return Err(Error::new(ErrorKind::Configuration).with_detail(detail));
-        }
+            Error::new(ErrorKind::Configuration).with_detail(detail)
+        })?;
         let clusters = Clusters::start(&config, &resources)?;
         let own = clusters.services();
         let workers = match Worker::of(resources.workers()) {
@@ -105,7 +108,7 @@ impl Mesh {
         };
         let limit = ConnectionLimit::of_system(resources.files().as_ref());
         let config = Arc::new(config);
-        Ok(Self { running: Mutex::default(), config, resources, clusters, own, workers, limit })
+        Ok(Self { running: Mutex::default(), config, resources, clusters, own, workers, limit, runtime })
     }
 
     /// What it was started with.
@@ -170,6 +173,7 @@ impl Mesh {
 
     /// Begins to drain. A second call changes nothing; [`stop`](Self::stop) does not wait.
     pub fn drain(&self, times: DrainTimes) {
+        let _runtime = self.runtime.enter();
         self.resources.drain().start(times);
     }
 

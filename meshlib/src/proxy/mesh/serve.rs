@@ -62,11 +62,9 @@ impl Mesh {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        // Whichever thread this is: sockets and tasks are of the runtime that the mesh was made on.
+        let _runtime = self.runtime.enter();
         let (index, config) = self.find(listener)?;
-        if let Some(address) = self.local_addr(listener) {
-            let detail = format!("listener `{listener}` is served already, on {address}");
-            return Err(Error::new(ErrorKind::Configuration).with_detail(detail));
-        }
         let app = ArcService::new(app);
         let ready = self.bind(index, config, |_, _| Ok(app.clone()))?;
         let address = ready.0.local_addr();
@@ -110,8 +108,14 @@ impl Mesh {
         };
         let stacks = self.workers.iter().map(stack).collect::<Result<_, Error>>()?;
         let prefix = stat_prefix(config.address);
+        // Held until it is known to be bound: of two threads that want one listener one gets it.
+        let mut running = self.running();
+        if let Some((address, _)) = running.listeners.get(&index) {
+            let detail = format!("listener `{}` is served already, on {address}", config.name);
+            return Err(Error::new(ErrorKind::Configuration).with_detail(detail));
+        }
         let (listener, port) = Listener::bind(config.address, &prefix, self.limit.clone(), resources)?;
-        self.running().listeners.insert(index, (listener.local_addr(), port));
+        running.listeners.insert(index, (listener.local_addr(), port));
         Ok((listener, stacks))
     }
 
