@@ -80,12 +80,14 @@ impl Serving {
 async fn serve<H: Handler>(mut accepted: mpsc::UnboundedReceiver<(Accepted, ConnectionPermit)>, stack: Stack<H>) {
     let mut connections = JoinSet::new();
     loop {
+        // In this order, not at random: a run under a paused clock repeats itself.
         tokio::select! {
+            biased;
+            Some(_) = connections.join_next() => {}
             next = accepted.recv() => match next {
                 Some((accepted, permit)) => drop(connections.spawn(stack.clone().serve(accepted, permit))),
                 None => break,
             },
-            Some(_) = connections.join_next() => {}
         }
     }
     while connections.join_next().await.is_some() {}
