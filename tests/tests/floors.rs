@@ -94,6 +94,26 @@ fn every_module_imports_only_from_lower_floors() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// One that is not begins where tokio's own chance says, and a seed of `testkit::Sim` would not repeat its trace.
+#[test]
+fn every_select_is_biased() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../meshlib/src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let (mut found, mut by_chance) = (0, Vec::new());
+    for file in files {
+        let source = fs::read_to_string(&file).expect("a readable source");
+        for arms in source.split("select! {").skip(1) {
+            found += 1;
+            if !arms.trim_start().starts_with("biased;") {
+                by_chance.push(file.display().to_string());
+            }
+        }
+    }
+    assert!(found > 5, "the sources are somewhere else");
+    assert!(by_chance.is_empty(), "{by_chance:?}");
+}
+
 #[test]
 fn imports_are_found_in_groups_and_paths() {
     let source = "use crate::{base::{Error, Stats}, http};\nlet x = crate::proxy::y();\n// crate::envoy\n";

@@ -53,7 +53,8 @@
 //! | `config: {..}` | as until 2020 |
 //!
 //! `()` is the configuration of what needs none; its type is `google.protobuf.Empty`, and it may be left out. A
-//! registered name goes before one of Envoy's: so an application can bring what this version does not support.
+//! registered name goes before one of Envoy's: so an application can bring what this version does not support. Where
+//! the name is none that is known, the type tells which extension it is, as in Envoy, unless several have it.
 
 mod registry;
 
@@ -202,14 +203,14 @@ impl Extensions {
         self.clusters.contains(name)
     }
 
-    /// The names that may stand there.
-    pub(super) fn names(&self, category: Category) -> Vec<&str> {
+    /// The names that may stand there, each with the type of its configuration.
+    pub(super) fn of(&self, category: Category) -> Vec<(&str, &'static str)> {
         match category {
-            Category::HttpFilter => self.http_filters.names().collect(),
-            Category::LoadBalancing => self.load_balancers.names().collect(),
-            Category::Cluster => self.discoveries.names().collect(),
-            Category::HealthCheck => self.health_checks.names().collect(),
-            Category::AccessLog => self.access_logs.names().collect(),
+            Category::HttpFilter => self.http_filters.all().collect(),
+            Category::LoadBalancing => self.load_balancers.all().collect(),
+            Category::Cluster => self.discoveries.all().collect(),
+            Category::HealthCheck => self.health_checks.all().collect(),
+            Category::AccessLog => self.access_logs.all().collect(),
             _ => Vec::new(),
         }
     }
@@ -220,6 +221,10 @@ impl fmt::Debug for Extensions {
         f.debug_struct("Extensions")
             .field("clusters", &self.clusters)
             .field("http_filters", &self.http_filters)
+            .field("load_balancers", &self.load_balancers)
+            .field("discoveries", &self.discoveries)
+            .field("health_checks", &self.health_checks)
+            .field("access_logs", &self.access_logs)
             .finish()
     }
 }

@@ -41,39 +41,34 @@
 //!
 //! # Lifecycle
 //! A mesh needs the tokio runtime it is made on, of either kind, and holds no global state: two of them in one process
-//! know nothing of each other, as long as each has its own [`Resources`]. [`drain`](Mesh::drain) lets its listeners go
-//! gently. Dropping it closes its ports at once, and its tasks end with the next turn of their runtime. Clusters end
-//! with the mesh, or with the last [`MeshService`] or clone of the [`Cluster`] that outlives it.
+//! know nothing of each other, as long as each has its own [`Resources`]. Any thread may serve, drain and drop it, one
+//! without a runtime too. [`drain`](Mesh::drain) lets its listeners go gently. Dropping it closes its ports at once,
+//! and its tasks end with the next turn of their runtime. Clusters end with the mesh, or with the last [`MeshService`]
+//! or clone of the [`Cluster`] that outlives it.
 
+mod serve;
 mod service;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
-use tokio::{runtime::Handle, task::JoinSet};
-use tower_service::Service;
+use tokio::runtime::Handle;
 
+use self::serve::Running;
 pub use self::service::{MeshService, ResponseFuture};
 use super::{
-    admin::{self, AdminCluster, AdminState},
-    blueprint::{HttpBlueprint, ListenerBlueprint, admin_stack, filter_chain},
+    admin::AdminCluster,
+    blueprint::{HttpBlueprint, filter_chain},
     clusters::{ClusterServices, Clusters, names},
-    config::{AdminConfig, ListenerConfig, MeshConfig},
-    listener::{ConnectionStack, Listener, stat_prefix},
-    port::Port,
-    server::Server,
+    config::{ListenerConfig, MeshConfig},
     worker::Worker,
 };
 use crate::{
-    base::{BoxError, Drain, DrainPhase, DrainTimes, Error, ErrorKind, Resources},
+    base::{DrainPhase, DrainTimes, Error, ErrorKind, Resources},
     cluster::Cluster,
-    http::{Body, service::ArcService},
     net::listen::ConnectionLimit,
 };
 
@@ -88,19 +83,9 @@ pub struct Mesh {
     /// Each worker with its own way to the clusters, which its listeners share.
     workers: Vec<(Worker, ClusterServices)>,
     limit: ConnectionLimit,
+    /// The one that it was made on.
+    runtime: Handle,
 }
-
-/// What has been started beside the clusters. Dropped, the ports are closed and the tasks aborted.
-#[derive(Default)]
-struct Running {
-    /// By their place in the configuration.
-    listeners: BTreeMap<usize, (SocketAddr, Port)>,
-    admin: Option<Port>,
-    tasks: JoinSet<()>,
-}
-
-/// A listener that is bound, and what each worker will do with its connections.
-pub(super) type Ready = (Listener, Vec<(Worker, ConnectionStack)>);
 
 impl Mesh {
     /// Starts the clusters of `config` on the ambient runtime: they begin to resolve and to check. Nothing is bound.
@@ -110,10 +95,10 @@ impl Mesh {
     /// [`ErrorKind::Configuration`]: there is no runtime; a name stands twice; a local service that nothing leads to; a
     /// cluster that cannot be as it is configured.
     pub fn from_config(config: MeshConfig, resources: Resources) -> Result<Self, Error> {
-        if Handle::try_current().is_err() {
+        let runtime = Handle::try_current().map_err(|_| {
             let detail = "a mesh is started on a tokio runtime, and there is none here";
-            return Err(Error::new(ErrorKind::Configuration).with_detail(detail));
-        }
+            Error::new(ErrorKind::Configuration).with_detail(detail)
+        })?;
         let clusters = Clusters::start(&config, &resources)?;
         let own = clusters.services();
         let workers = match Worker::of(resources.workers()) {
@@ -122,7 +107,8 @@ impl Mesh {
             Some(workers) => workers.into_iter().map(|worker| (worker, clusters.services())).collect(),
         };
         let limit = ConnectionLimit::of_system(resources.files().as_ref());
-        Ok(Self { running: Mutex::default(), config: Arc::new(config), resources, clusters, own, workers, limit })
+        let config = Arc::new(config);
+        Ok(Self { running: Mutex::default(), config, resources, clusters, own, workers, limit, runtime })
     }
 
     /// What it was started with.
@@ -185,63 +171,9 @@ impl Mesh {
         Ok(MeshService::new(manager, listener.address))
     }
 
-    /// Binds the listener with this name or address, and serves it with `app`: an axum router, a tonic server, any
-    /// service. Gives the address that is bound.
-    ///
-    /// The listener's TLS, limits, filters, header rules, access log and stats are in front of the application, and it
-    /// drains with the mesh. `app` takes the place of the router: the listener's routes are not looked at. (To keep
-    /// them, with their timeouts, bind the cluster that they lead to, as a
-    /// [`LocalService`](super::config::LocalService), and [`serve`](Self::serve).) It accepts at once: there is no
-    /// cluster to wait for. `app` is cloned for each request; its errors are answered with 500.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Configuration`]: no such listener, it is served already, or something in it cannot be used;
-    /// [`ErrorKind::Io`]: it cannot be bound; [`ErrorKind::Tls`]: no such certificate.
-    pub fn serve_with<S, B>(&self, listener: &str, app: S) -> Result<SocketAddr, Error>
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send + 'static,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        let (index, config) = self.find(listener)?;
-        if let Some(address) = self.local_addr(listener) {
-            let detail = format!("listener `{listener}` is served already, on {address}");
-            return Err(Error::new(ErrorKind::Configuration).with_detail(detail));
-        }
-        let app = ArcService::new(app);
-        let ready = self.bind(index, config, |_, _| Ok(app.clone()))?;
-        let address = ready.0.local_addr();
-        self.accept(ready);
-        Ok(address)
-    }
-
-    /// Serves whatever else the configuration names: the listeners that no
-    /// [`serve_with`](Self::serve_with) took, and the admin interface.
-    ///
-    /// # Errors
-    ///
-    /// As [`Server::start`]. The mesh is gone then.
-    pub async fn serve(self) -> Result<Server, Error> {
-        Server::of(self, admin::CommandLineOptions::default()).await
-    }
-
-    /// Where the listener with this name or address is bound; the real port where the configuration says 0.
-    pub fn local_addr(&self, listener: &str) -> Option<SocketAddr> {
-        let (index, _) = self.find(listener).ok()?;
-        self.running().listeners.get(&index).map(|(address, _)| *address)
-    }
-
-    /// Where the listeners that are served are bound, in the configuration's order.
-    pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> + use<> {
-        let addresses: Vec<_> = self.running().listeners.values().map(|(address, _)| *address).collect();
-        addresses.into_iter()
-    }
-
     /// Begins to drain. A second call changes nothing; [`stop`](Self::stop) does not wait.
     pub fn drain(&self, times: DrainTimes) {
+        let _runtime = self.runtime.enter();
         self.resources.drain().start(times);
     }
 
@@ -253,10 +185,6 @@ impl Mesh {
     /// Waits until a drain is over.
     pub async fn finished(&self) {
         self.resources.drain().finished().await;
-    }
-
-    fn running(&self) -> MutexGuard<'_, Running> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn find(&self, listener: &str) -> Result<(usize, &ListenerConfig), Error> {
@@ -271,54 +199,6 @@ impl Mesh {
 
     fn listener_names(&self) -> String {
         names(self.config.listeners.iter().map(|listener| &*listener.name))
-    }
-
-    /// Reads what a listener needs, and binds it; `innermost` is what the requests of each worker end at.
-    fn bind(
-        &self,
-        index: usize,
-        config: &ListenerConfig,
-        innermost: impl Fn(&HttpBlueprint, &ClusterServices) -> Result<ArcService, Error>,
-    ) -> Result<Ready, Error> {
-        let resources = &self.resources;
-        let blueprint = ListenerBlueprint::new(config, &self.config.node, resources)?;
-        let stack = |(worker, services): &(Worker, ClusterServices)| {
-            Ok((worker.clone(), blueprint.stack(innermost(blueprint.http(), services)?, resources)?))
-        };
-        let stacks = self.workers.iter().map(stack).collect::<Result<_, Error>>()?;
-        let prefix = stat_prefix(config.address);
-        let (listener, port) = Listener::bind(config.address, &prefix, self.limit.clone(), resources)?;
-        self.running().listeners.insert(index, (listener.local_addr(), port));
-        Ok((listener, stacks))
-    }
-}
-
-/// What a [`Server`] adds to.
-impl Mesh {
-    /// Binds every listener that is not bound yet.
-    pub(super) fn bind_rest(&self) -> Result<Vec<Ready>, Error> {
-        let taken: Vec<_> = self.running().listeners.keys().copied().collect();
-        let rest = self.config.listeners.iter().enumerate().filter(|(index, _)| !taken.contains(index));
-        let routed = |http: &HttpBlueprint, services: &_| http.router(services, &self.resources);
-        rest.map(|(index, config)| self.bind(index, config, routed)).collect()
-    }
-
-    /// Begins to accept.
-    pub(super) fn accept(&self, (listener, stacks): Ready) {
-        listener.start(&stacks, self.resources.drain(), &mut self.running().tasks);
-    }
-
-    /// Binds the admin interface and begins to accept: one more listener, on the ambient runtime.
-    pub(super) fn admin(&self, config: &AdminConfig, state: AdminState) -> Result<SocketAddr, Error> {
-        let (limit, resources) = (ConnectionLimit::new(admin::MAX_CONNECTIONS), &self.resources);
-        let (listener, port) = Listener::bind(config.address, "listener.admin.", limit, resources)?;
-        let address = listener.local_addr();
-        let stack = admin_stack(config, admin::stack(state), resources)?;
-        let mut running = self.running();
-        running.admin = Some(port);
-        // It answers to the end: its own drain never begins.
-        listener.start(&[(Worker::ambient(), stack)], &Drain::new(), &mut running.tasks);
-        Ok(address)
     }
 
     pub(super) fn admin_clusters(&self) -> Vec<AdminCluster> {

@@ -32,6 +32,7 @@ pub mod client;
 mod clock;
 mod dns;
 mod files;
+mod link;
 mod logs;
 mod network;
 mod pipe;
@@ -53,9 +54,10 @@ pub use self::{
     clock::TestClock,
     dns::ScriptedDns,
     files::MemoryFiles,
+    link::Link,
     logs::MemoryLogs,
     network::MemoryNetwork,
-    pipe::{Link, Pipe},
+    pipe::Pipe,
     trace::{Happened, Trace},
 };
 use crate::base::{Drain, Resources, Stats, resources::Random};

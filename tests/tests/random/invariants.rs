@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use meshlib::{
     base::stats::StatValue,
-    testkit::{Call, Node, Outcome, Sim},
+    testkit::{Call, Happened, Node, Outcome, Sim, secs},
 };
 
 const CLUSTER: &str = "echo-grpc";
+/// No call of the edge's route takes as long: it waits 15 s at most, once it can be reached.
+const PATIENCE: Duration = secs(30);
 
 /// At every step.
 pub(crate) fn now(sim: &Sim) -> Result<(), String> {
@@ -40,11 +42,28 @@ pub(crate) fn at_rest(sim: &Sim) -> Result<(), String> {
         let level = node.gauge("http.ingress_https.downstream_rq_active");
         (level == 0).then_some(()).ok_or(format!("{}: {level} requests go on", node.name()))?;
     }
-    let (records, history) = (Records::of(sim), sim.node("edge").host_history(CLUSTER));
+    let (records, disturbed) = (Records::of(sim), edge_disturbed(&sim.trace()));
+    let history = sim.node("edge").host_history(CLUSTER);
     sim.calls().iter().try_for_each(|call| {
-        has_a_reason(call, &records)?;
-        met_a_member(sim, call, &history)
+        has_a_reason(call, &records, &disturbed)?;
+        met_members(sim, call, &records, &history)
     })
+}
+
+/// When clients may have missed the edge: it was down or on its way there, or its connections were cut.
+fn edge_disturbed(trace: &[Happened]) -> Vec<(Duration, Duration)> {
+    let (mut disturbed, mut down) = (Vec::new(), Some(Duration::ZERO));
+    for Happened { at, what, .. } in trace {
+        if what == "edge serves" {
+            disturbed.extend(down.take().map(|since| (since, *at)));
+        } else if ["-- Kill(\"edge\"", "-- Drain(\"edge\""].iter().any(|event| what.starts_with(event)) {
+            down.get_or_insert(*at);
+        } else if what == "-- Cut(\"edge\")" {
+            disturbed.push((*at, *at));
+        }
+    }
+    disturbed.extend(down.map(|since| (since, Duration::MAX)));
+    disturbed
 }
 
 /// The access logs: status and flags of each line, by call; first the edge's, then the sidecars'.
@@ -69,6 +88,16 @@ impl Records {
         }
         calls
     }
+
+    /// Whether some log has a reason for what came of a call.
+    fn told(&self, call: &Call) -> bool {
+        self.all.get(&call.number).into_iter().flatten().any(|line| flags(line) != "-")
+    }
+}
+
+/// The host that a request was sent to, the last field of a line in Envoy's own format.
+fn upstream_host(line: &str) -> Option<SocketAddr> {
+    line.trim_end().rsplit('"').nth(1)?.parse().ok()
 }
 
 /// The response flags of a line in Envoy's own format.
@@ -76,23 +105,30 @@ fn flags(line: &str) -> &str {
     line.split('"').nth(2).and_then(|after| after.split(' ').nth(2)).unwrap_or("?")
 }
 
-/// Every call has ended; what was answered is in the edge's log, once; and what meshlib itself answered with a failure
-/// says why in some log.
-fn has_a_reason(call: &Call, records: &Records) -> Result<(), String> {
+/// Every call has ended. What was answered is in the edge's log, once; what meshlib itself answered with a failure
+/// says why in some log. What was not answered is in the edge's log with a reason, unless the client lost the edge.
+fn has_a_reason(call: &Call, records: &Records, disturbed: &[(Duration, Duration)]) -> Result<(), String> {
     let lost = |what: &str| Err(format!("{what}: {call:?}, in the logs as {:?}", records.all.get(&call.number)));
+    let edge = || records.edge.get(&call.number).into_iter().flatten();
     match &call.outcome {
         Outcome::Pending | Outcome::Abandoned => lost("a call that never ended"),
         Outcome::Answered { by, .. } => {
-            let lines = records.edge.get(&call.number).map_or(0, Vec::len);
+            let lines = edge().count();
             if lines != 1 {
                 return lost(&format!("an answer with {lines} lines"));
             }
-            let told = || records.all.get(&call.number).into_iter().flatten().any(|line| flags(line) != "-");
             // An application may fail as it likes, but a response without an application has another reason.
             let own = by.is_none() && !call.outcome.is_success();
-            if own && !told() && !answered_500(call) { lost("a failure without a reason") } else { Ok(()) }
+            if own && !records.told(call) && !answered_500(call) { lost("a failure without a reason") } else { Ok(()) }
         }
-        _ => Ok(()),
+        // Streams go on for ever; of all others the edge's route is the first to lose patience.
+        Outcome::TimedOut if call.end.is_some_and(|end| end - call.begin >= PATIENCE) => lost("a call without answer"),
+        _ => {
+            let end = call.end.unwrap_or(Duration::MAX);
+            let lost_the_edge = disturbed.iter().any(|(from, until)| *from <= end && *until >= call.begin);
+            let told = edge().any(|line| flags(line) != "-");
+            if told || lost_the_edge { Ok(()) } else { lost("a call that is lost without a reason") }
+        }
     }
 }
 
@@ -101,14 +137,27 @@ fn answered_500(call: &Call) -> bool {
     matches!(call.outcome, Outcome::Answered { status: 500, .. })
 }
 
-/// Whoever answered was in the edge's host set while the call went on.
-fn met_a_member(sim: &Sim, call: &Call, history: &[(Duration, Vec<SocketAddr>)]) -> Result<(), String> {
-    let (Outcome::Answered { by: Some(by), .. }, Some(end)) = (&call.outcome, call.end) else { return Ok(()) };
-    let address = sim.node(by).front().expect("a listener");
-    let mut sets = history.iter().enumerate().filter(|(index, (from, _))| {
-        let until = history.get(index + 1).map_or(Duration::MAX, |(next, _)| *next);
-        *from <= end && until >= call.begin
-    });
-    let member = sets.any(|(_, (_, hosts))| hosts.contains(&address));
-    member.then_some(()).ok_or(format!("{by} was no host when it answered {call:?}"))
+/// Whoever answered, and whoever the edge says that it was sent to, was in the edge's host set while the call went on.
+fn met_members(
+    sim: &Sim,
+    call: &Call,
+    records: &Records,
+    history: &[(Duration, Vec<SocketAddr>)],
+) -> Result<(), String> {
+    let Some(end) = call.end else { return Ok(()) };
+    let answered = match &call.outcome {
+        Outcome::Answered { by: Some(by), .. } => Some(sim.node(by).front().expect("a listener")),
+        _ => None,
+    };
+    let sent = records.edge.get(&call.number).into_iter().flatten().filter_map(|line| upstream_host(line));
+    for host in answered.into_iter().chain(sent) {
+        let mut sets = history.iter().enumerate().filter(|(index, (from, _))| {
+            let until = history.get(index + 1).map_or(Duration::MAX, |(next, _)| *next);
+            *from <= end && until >= call.begin
+        });
+        if !sets.any(|(_, (_, hosts))| hosts.contains(&host)) {
+            return Err(format!("{host} was no host when it had {call:?}"));
+        }
+    }
+    Ok(())
 }

@@ -13,12 +13,15 @@ mod faults;
 mod invariants;
 mod story;
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use meshlib::testkit::Happened;
+use meshlib::testkit::{Happened, Trace};
 use tokio::runtime::Builder;
 
 /// How a story ended.
@@ -35,12 +38,14 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// A runtime of its own for each seed, as two processes would have.
 fn run(seed: u64) -> Told {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let before = PANICS.load(Ordering::SeqCst);
-    let mut told = runtime.block_on(story::tell(seed));
+    let (before, mut trace) = (PANICS.load(Ordering::SeqCst), Trace::new());
+    // Caught, so that a story that panics is told as well.
+    let told = catch_unwind(AssertUnwindSafe(|| runtime.block_on(story::tell(seed, &mut trace))));
+    let mut violation = told.unwrap_or_else(|_| Some("the story itself".to_owned()));
     if PANICS.load(Ordering::SeqCst) != before {
-        told.violation = Some(format!("something panicked; {:?}", told.violation));
+        violation = Some(format!("something panicked; {violation:?}"));
     }
-    told
+    Told { violation, trace: trace.events() }
 }
 
 fn count_panics() {

@@ -13,6 +13,7 @@ mod flow;
 mod gauges;
 mod grpc;
 mod health;
+mod lifecycle;
 
 mod probes;
 mod reference;

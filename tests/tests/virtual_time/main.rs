@@ -17,6 +17,7 @@ mod own_parts;
 mod published;
 mod repeat;
 mod rollout;
+mod sim;
 mod start;
 mod timeouts;
 mod tonic_client;

@@ -243,3 +243,35 @@ async fn mistakes_have_their_place() {
     let error = mesh.unwrap_err().to_string();
     assert!(error.contains("`Mesh::builder().register_http_filter(\"other\", ..)`"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_type_names_an_extension_only_if_it_tells_which() {
+    let kit = Testkit::seeded(1);
+    let load = |builder: MeshBuilder, name: &str, message: &str| {
+        let typed = format!("typed_config: {{'@type': type.googleapis.com/{message}, header: x-tenant}}");
+        let typed = if message.starts_with("acme") { typed } else { typed.replace(", header: x-tenant", "") };
+        builder.start_str("envoy.yaml", &file(&format!("          - name: {name}\n            {typed}")))
+    };
+    assert!(load(application(&kit), "any", "acme.TenantCfg").is_ok(), "one has this type");
+    assert!(load(application(&kit), "acme.filters.refuse", "google.protobuf.Empty").is_ok());
+    let two = || application(&kit).register_http_filter("acme.filters.team", tenant);
+    assert!(load(two(), "acme.filters.team", "acme.TenantCfg").is_ok());
+    for (builder, name, message, says, label) in [
+        (two(), "any", "acme.TenantCfg", "does not tell which", "would: `acme.filters.tenant` or `acme.filters.team`"),
+        (two(), "acme.filters.taem", "acme.TenantCfg", "does not tell which", "did you mean `acme.filters.team`?"),
+        (application(&kit), "any", "google.protobuf.Empty", "does not tell which", "would: `acme.filters.refuse` or "),
+        (
+            application(&kit),
+            "any",
+            "acme.TennantCfg",
+            "is not the type of an HTTP filter",
+            "did you mean `type.googleapis.com/acme.TenantCfg`?",
+        ),
+    ] {
+        let Err(MeshError::File(errors)) = load(builder, name, message) else { panic!("{name} {message} is accepted") };
+        let codes: Vec<_> = errors.iter().map(|error| error.code).collect();
+        assert_eq!(codes, [Code::UnknownExtension], "{errors}");
+        let errors = errors.to_string();
+        assert!(errors.contains(&format!("`{message}` {says}")) && errors.contains(label), "{errors}");
+    }
+}

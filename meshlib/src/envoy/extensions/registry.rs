@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::ExtensionConfig;
-use crate::envoy::reader::{Read, Value};
+use crate::envoy::reader::{FromConfig, Read, Value};
 
 type ReadValue<T> = dyn Fn(&str, Value<'_>) -> Read<T> + Send + Sync;
 
@@ -39,15 +39,22 @@ impl<T> Registry<T> {
         self.0.is_empty()
     }
 
-    /// The extension of this name; else the one whose configuration has this type, for the type counts since 2020.
+    /// The extension of this name; else the one whose configuration has this type, for the type counts since 2020. A
+    /// type that several have does not tell which of them is meant, and the one of those without configuration never.
     pub(in crate::envoy) fn find(&self, name: Option<&str>, message: Option<&str>) -> Option<&Registered<T>> {
         let named = self.0.iter().find(|registered| Some(registered.name.as_str()) == name);
-        let typed = || self.0.iter().find(|registered| Some(registered.message) == message);
+        let typed = || {
+            let telling = message.filter(|message| *message != <()>::MESSAGE)?;
+            let mut of_type = self.0.iter().filter(|registered| registered.message == telling);
+            let first = of_type.next()?;
+            of_type.next().is_none().then_some(first)
+        };
         named.or_else(typed).map(|registered| &**registered)
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|registered| registered.name.as_str())
+    /// Each with the type of its configuration.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.0.iter().map(|registered| (registered.name.as_str(), registered.message))
     }
 }
 
@@ -65,6 +72,6 @@ impl<T> Default for Registry<T> {
 
 impl<T> fmt::Debug for Registry<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.names()).finish()
+        f.debug_list().entries(self.all().map(|(name, _)| name)).finish()
     }
 }

@@ -88,9 +88,9 @@ fn by_name<'a>(
         if names::is_unsupported(category, &name.value) {
             return Err(refuse_unsupported(&name, reader.value(), category));
         }
-        let own = reader.diagnostics().extensions().names(category);
+        let own = reader.diagnostics().extensions().of(category).into_iter().map(|(name, _)| name);
         let all = names::all(category).map(|name: &'static str| -> &str { name });
-        let suggestion = suggest(&name.value, own.into_iter().chain(all));
+        let suggestion = suggest(&name.value, own.chain(all));
         let label = suggestion.map_or_else(String::new, |name| format!("did you mean `{name}`?"));
         let error = Diagnostic::error(Code::UnknownExtension, format!("unknown {noun} `{}`", name.value));
         let error = with_registration(error.at(name.span, label), category, Some(&name.value));
@@ -135,8 +135,13 @@ fn unknown_type(
     category: Category,
 ) -> crate::envoy::diagnostic::Reported {
     let name = url.value.rsplit('/').next().unwrap_or_default();
+    let own = value.diagnostics().extensions().of(category);
+    if own.iter().any(|(_, message)| *message == name) {
+        return ambiguous_type(url, given, value, category);
+    }
     let known = names::EXTENSIONS.iter().filter(|extension| extension.category == category);
-    let suggestion = suggest(name, known.flat_map(|extension| extension.types).copied());
+    let own = own.into_iter().map(|(_, message)| message).find(|message| is_near(name, message));
+    let suggestion = own.or_else(|| suggest(name, known.flat_map(|extension| extension.types).copied()));
     let label = match (names::by_type(&url.value), suggestion) {
         (Some(other), _) => format!("this is the type of {}", other.category.article_and_noun()),
         (None, Some(known)) => format!("did you mean `{TYPE_PREFIX}{known}`?"),
@@ -145,6 +150,35 @@ fn unknown_type(
     let message = format!("`{name}` is not the type of {} that is supported", category.article_and_noun());
     let error = Diagnostic::error(Code::UnknownExtension, message).at(url.span, label);
     value.diagnostics().error(with_registration(error, category, given.map(|name| name.value.as_str())))
+}
+
+/// Whether a type was probably meant to be another one: its package, which many may share, does not count.
+fn is_near(given: &str, message: &str) -> bool {
+    let [given, message] = [given, message].map(|of| of.rsplit('.').next().unwrap_or_default());
+    suggest(given, std::iter::once(message)).is_some()
+}
+
+/// A type that is registered, and does not tell for which extension.
+fn ambiguous_type(
+    url: &Spanned<String>,
+    given: Option<&Spanned<String>>,
+    value: Value<'_>,
+    category: Category,
+) -> crate::envoy::diagnostic::Reported {
+    let own = value.diagnostics().extensions().of(category);
+    let message = url.value.rsplit('/').next().unwrap_or_default();
+    let text = format!("the type `{message}` does not tell which {} this is", category.noun());
+    let error = Diagnostic::error(Code::UnknownExtension, text);
+    let named = given.and_then(|name| suggest(&name.value, own.iter().map(|(own, _)| *own)));
+    let error = match (given, named) {
+        (Some(name), Some(own)) => error.at(name.span, format!("did you mean `{own}`?")),
+        _ => {
+            let of_type = own.iter().filter(|(_, of)| *of == message);
+            let names: Vec<_> = of_type.map(|(own, _)| format!("`{own}`")).collect();
+            error.at(given.map_or(url.span, |name| name.span), format!("the name would: {}", names.join(" or ")))
+        }
+    };
+    value.diagnostics().error(error)
 }
 
 fn refuse_unsupported(

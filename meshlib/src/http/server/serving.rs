@@ -95,12 +95,14 @@ struct Place {
 async fn serve<H: Handler>(mut accepted: mpsc::UnboundedReceiver<(Accepted, Place)>, stack: Stack<H>) {
     let mut connections = JoinSet::new();
     loop {
+        // In this order, not at random: a run under a paused clock repeats itself.
         tokio::select! {
+            biased;
+            Some(_) = connections.join_next() => {}
             next = accepted.recv() => match next {
                 Some((accepted, place)) => drop(connections.spawn(stack.clone().serve(accepted, place))),
                 None => break,
             },
-            Some(_) = connections.join_next() => {}
         }
     }
     while connections.join_next().await.is_some() {}

@@ -6,7 +6,7 @@ use super::{
     MemoryNetwork,
     state::{Fault, pair},
 };
-use crate::testkit::pipe::{Link, Scissors};
+use crate::testkit::{link::Link, pipe::Scissors};
 
 impl MemoryNetwork {
     /// Connections to `address` are refused, though somebody may listen there.

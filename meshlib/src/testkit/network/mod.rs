@@ -18,10 +18,7 @@ use tokio::{
 };
 
 use self::state::{Dialled, Place, State};
-use super::{
-    pipe::{Link, Pipe},
-    trace::Trace,
-};
+use super::{link::Link, pipe::Pipe, trace::Trace};
 use crate::base::resources::{Accepted, Acceptor, BoxFuture, BoxIo, DetachedSocket, Network};
 
 /// The node of a new network.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::FIRST_NODE;
 use crate::{
     base::resources::Accepted,
-    testkit::pipe::{Link, Scissors},
+    testkit::{link::Link, pipe::Scissors},
 };
 
 /// How many connections wait to be accepted; one more stays in its connect.

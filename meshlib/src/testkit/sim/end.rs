@@ -40,15 +40,15 @@ impl Sim {
         self.due.clear();
         self.waiting.clear();
         self.loads.shutdown().await;
-        for node in self.nodes.values_mut() {
+        for node in self.nodes.values_mut().chain(&mut self.replaced) {
             node.stop_proxy().await;
         }
-        for node in self.nodes.values_mut() {
+        for node in self.nodes.values_mut().chain(&mut self.replaced) {
             node.stop_apps().await;
         }
         sleep(GRACE).await;
         let left = Leftovers {
-            gauges: self.nodes.values().flat_map(Node::raised_gauges).collect(),
+            gauges: self.nodes.values().chain(&self.replaced).flat_map(Node::raised_gauges).collect(),
             connections: self.kit.network.all_open_connections(),
             tasks: tasks().saturating_sub(self.tasks_before),
         };

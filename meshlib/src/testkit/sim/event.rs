@@ -73,7 +73,7 @@ impl Sim {
     /// # Panics
     /// There is no node of that name.
     pub async fn apply(&mut self, event: Event) {
-        self.boot();
+        self.boot().await;
         self.kit.trace.note(|| format!("-- {event:?}"));
         match event {
             Event::Start(_)
@@ -170,7 +170,7 @@ impl Sim {
     /// # Errors
     /// One cannot start.
     pub async fn started(&mut self) -> Result<(), SimError> {
-        self.boot();
+        self.boot().await;
         for node in self.nodes.values().filter(|node| !matches!(node.state(), super::NodeState::Down)) {
             node.started().await?;
         }

@@ -21,7 +21,7 @@ use crate::{
 
 /// Calls at regular times, each its own however long the one before takes. The defaults: one each second from the
 /// beginning on for ever, gRPC to `/api.Echo/Echo`, over one connection that is made anew when it ends; the client
-/// gives up after a minute.
+/// gives up after a minute. Times that have passed when the load is added are left out.
 #[derive(Clone, Debug)]
 pub struct Load {
     pub(super) to: String,
@@ -100,18 +100,25 @@ impl Load {
 
     pub(super) async fn run(self, dialler: Dialler, begin: Instant, log: CallLog) {
         let slots: Vec<_> = (0..self.connections).map(|_| Slot(Arc::default(), dialler.clone())).collect();
-        let (load, mut calls, mut at) = (Arc::new(self), JoinSet::new(), Duration::ZERO);
+        let mut next = self.first(begin.elapsed());
+        let (load, mut calls) = (Arc::new(self), JoinSet::new());
         for slot in slots.iter().cycle() {
-            let next = load.from + at;
             if load.until.is_some_and(|until| next >= until) {
                 break;
             }
             sleep_until(begin + next).await;
             calls.spawn(load.clone().call(slot.clone(), log.begin()));
             while calls.try_join_next().is_some() {}
-            at += load.every;
+            next += load.every;
         }
         while calls.join_next().await.is_some() {}
+    }
+
+    /// The time of the first call that is not before `now`.
+    fn first(&self, now: Duration) -> Duration {
+        // `every` is a millisecond at least.
+        let passed = now.saturating_sub(self.from).as_nanos().div_ceil(self.every.as_nanos());
+        self.from + self.every.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX))
     }
 
     async fn call(self: Arc<Self>, slot: Slot, ongoing: Ongoing) {

@@ -1,14 +1,14 @@
 //! A whole mesh in one test: production files, TLS and health checks on, hours in milliseconds.
 //!
 //! Each node runs an Envoy file on an address of its own; where a file sends calls to its own loopback, as a sidecar
-//! does, a scripted [`App`] stands there. Names, faults, drains and new certificates come at times; every call of a
-//! client's [`Load`] is on record.
+//! does, a scripted [`App`](super::App) stands there. Names, faults, drains and new certificates come at times; every
+//! call of a client's [`Load`] is on record.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # const EDGE: &str = include_str!("testdata/edge.yaml");
-//! # const SIDECAR: &str = include_str!("testdata/sidecar.yaml");
+//! # const EDGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/sim/testdata/edge.yaml"));
+//! # const SIDECAR: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/sim/testdata/sidecar.yaml"));
 //! use meshlib::testkit::{Load, Sim, millis, secs};
 //!
 //! let mut sim = Sim::from_files(&[("edge", EDGE), ("pod1", SIDECAR), ("pod2", SIDECAR), ("pod3", SIDECAR)])?;
@@ -45,8 +45,10 @@ mod calls;
 mod dial;
 mod dns;
 mod end;
+mod error;
 mod event;
 mod load;
+mod look;
 mod node;
 mod watch;
 
@@ -68,13 +70,14 @@ pub use self::{
     dial::Dialler,
     dns::DnsName,
     end::Leftovers,
+    error::SimError,
     event::Event,
     load::Load,
     node::{Node, NodeState},
 };
 use self::{calls::CallLog, dial::Trusted};
-use super::{App, Happened, Testkit};
-use crate::envoy::{self, diagnostic::ConfigErrors};
+use super::Testkit;
+use crate::envoy;
 
 /// Where clients are.
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -89,42 +92,14 @@ pub const fn millis(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// Why a mesh cannot be simulated: a file that is wrong, for example. `Debug` is written as `Display`, for `unwrap`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SimError(String);
-
-impl fmt::Display for SimError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for SimError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for SimError {}
-
-impl From<ConfigErrors> for SimError {
-    fn from(errors: ConfigErrors) -> Self {
-        Self(errors.to_string())
-    }
-}
-
-impl From<crate::base::Error> for SimError {
-    fn from(error: crate::base::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
 /// A simulated mesh. Dropping it ends everything at once; [`stop`](Self::stop) looks at what is left.
 pub struct Sim {
     kit: Testkit,
     begin: Instant,
     tasks_before: usize,
     nodes: BTreeMap<String, Node>,
+    /// Nodes that others took the place of: they end before those start.
+    replaced: Vec<Node>,
     /// In the order in which they were added: so they start.
     waiting: Vec<String>,
     due: BTreeMap<(Duration, u64), Event>,
@@ -164,6 +139,7 @@ impl Sim {
             begin,
             tasks_before: end::tasks(),
             nodes: BTreeMap::new(),
+            replaced: Vec::new(),
             waiting: Vec::new(),
             due: BTreeMap::new(),
             scheduled: 0,
@@ -184,7 +160,7 @@ impl Sim {
         self.add_at(name, address, file)
     }
 
-    /// Adds a node at this address. A name that is there already is replaced.
+    /// Adds a node at this address. It takes the place of one that has its name already, which ends before it starts.
     ///
     /// # Errors
     /// What is wrong with its file.
@@ -193,7 +169,7 @@ impl Sim {
         let node = Node::new(name, config, self.kit.at(address), address);
         node.make_certificates(&self.trusted)?;
         self.waiting.push(name.to_owned());
-        self.nodes.insert(name.to_owned(), node);
+        self.replaced.extend(self.nodes.insert(name.to_owned(), node));
         Ok(())
     }
 
@@ -229,7 +205,7 @@ impl Sim {
     /// Lets the mesh live until this time since the beginning. Whatever is due then has happened when this returns, a
     /// millisecond later.
     pub async fn run_until(&mut self, at: Duration) {
-        self.boot();
+        self.boot().await;
         while let Some(next) = self.due.first_entry().filter(|next| next.key().0 <= at) {
             let ((when, _), event) = next.remove_entry();
             sleep_until(self.begin + when).await;
@@ -257,75 +233,15 @@ impl Sim {
         Some(step(self.now()))
     }
 
-    /// The time since the beginning.
-    pub fn now(&self) -> Duration {
-        self.begin.elapsed()
-    }
-
-    /// The node of this name.
-    ///
-    /// # Panics
-    /// There is none.
-    pub fn node(&self, name: &str) -> &Node {
-        self.nodes.get(name).unwrap_or_else(|| unknown(name))
-    }
-
-    /// The nodes, in the order of their names.
-    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.values()
-    }
-
-    /// The first application of the node of this name.
-    ///
-    /// # Panics
-    /// There is no such node, or it has no application.
-    pub fn app(&self, name: &str) -> &App {
-        self.node(name).app().unwrap_or_else(|| unknown(name))
-    }
-
-    /// The world around the nodes: network, names.
-    pub fn kit(&self) -> &Testkit {
-        &self.kit
-    }
-
-    /// What clients reach a node with: its first listener, with TLS if it has that.
-    ///
-    /// # Panics
-    /// There is no such node, or it has no listener.
-    pub fn dialler(&self, name: &str) -> Dialler {
-        let listener = self.node(name).config().listeners.first().unwrap_or_else(|| unknown(name));
-        Dialler::new(self.node(name), listener, &self.kit.network.at(CLIENT), &self.trusted)
-    }
-
-    /// Every call of every load so far, in the order in which they began.
-    pub fn calls(&self) -> Vec<Call> {
-        self.calls.all()
-    }
-
-    /// How many of the calls that began at `from` or later, and before `until`, did not succeed.
-    pub fn errors_between(&self, from: Duration, until: Duration) -> usize {
-        let within = |call: &&Call| (from..until).contains(&call.begin);
-        self.calls().iter().filter(within).filter(|call| !call.outcome.is_success()).count()
-    }
-
-    /// Who answered how many of the calls that began at `from` or later, and before `until`.
-    pub fn answered_between(&self, from: Duration, until: Duration) -> BTreeMap<String, usize> {
-        let mut answered = BTreeMap::new();
-        for call in self.calls().into_iter().filter(|call| (from..until).contains(&call.begin)) {
-            if let Outcome::Answered { by: Some(by), .. } = call.outcome {
-                *answered.entry(by).or_default() += 1;
-            }
-        }
-        answered
-    }
-
-    /// What happened so far: connections, names, events, hosts that came, went or changed their health, calls.
-    pub fn trace(&self) -> Vec<Happened> {
-        self.kit.trace.events()
-    }
-
     /// Starts every node that was added and not started yet.
-    fn boot(&mut self) {
+    async fn boot(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        for node in &mut self.replaced {
+            node.stop_proxy().await;
+            node.stop_apps().await;
+        }
         for name in std::mem::take(&mut self.waiting) {
             if let Some(node) = self.nodes.get_mut(&name) {
                 node.boot();
