@@ -84,7 +84,7 @@ fn filters_of_the_programs_own() {
     let output = run("custom-filter", &[]);
     assert!(output.status.success(), "{}", plain(&output.stderr));
     let text = plain(&output.stdout);
-    let (answers, mistakes) = text.split_once("\n\nWith mistakes\n").unwrap();
+    let (answers, mistakes) = text.split_once("\n\nWith a mistake\n").unwrap();
     assert_eq!(
         answers,
         "tenant red: 200 OK, allowed origin Some(\"*\")\ntenant green: 403 Forbidden, allowed origin Some(\"*\")"
