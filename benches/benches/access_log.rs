@@ -1,4 +1,8 @@
 //! A line of the access log in Envoy's default format.
+//!
+//! ```sh
+//! cargo bench -p meshlib-benches --bench access_log
+//! ```
 #![expect(clippy::expect_used, reason = "what cannot be set up cannot be measured")]
 
 use criterion::{Criterion, criterion_group, criterion_main};

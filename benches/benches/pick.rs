@@ -1,4 +1,8 @@
 //! A pick, by the number of hosts: round robin over equal hosts, and over weighted ones.
+//!
+//! ```sh
+//! cargo bench -p meshlib-benches --bench pick
+//! ```
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use meshlib::cluster::balance::PickContext;

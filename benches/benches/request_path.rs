@@ -1,4 +1,8 @@
 //! A unary gRPC call in one process: through the layers alone, and through a whole proxy with both codecs over pipes.
+//!
+//! ```sh
+//! cargo bench -p meshlib-benches --bench request_path
+//! ```
 #![expect(clippy::expect_used, reason = "what cannot be set up cannot be measured")]
 
 use bytes::Bytes;

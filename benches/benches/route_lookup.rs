@@ -1,4 +1,8 @@
 //! From a request's head to its route, by the number of routes.
+//!
+//! ```sh
+//! cargo bench -p meshlib-benches --bench route_lookup
+//! ```
 
 use std::hint::black_box;
 

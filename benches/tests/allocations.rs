@@ -1,4 +1,5 @@
-//! Budgets of allocations. What a request costs must not grow by accident.
+//! Budgets of allocations: `cargo test -p meshlib-benches --test allocations`. What a request costs must not grow by
+//! accident.
 #![cfg(test)]
 
 use allocation_counter::{AllocationInfo, measure};

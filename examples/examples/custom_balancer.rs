@@ -4,7 +4,8 @@
 //! cargo run --example custom-balancer
 //! ```
 //!
-//! Rendezvous hashing: the pod with the highest hash of (user, pod) answers. When a pod goes, only its users move.
+//! Rendezvous hashing: the pod with the highest hash of (user, pod) answers. It prints which user is served by which
+//! pod, before and after one is killed: only its users move.
 
 use std::{
     collections::BTreeMap,

@@ -5,7 +5,8 @@
 //! cargo run --example edge -- --listen 0.0.0.0:8443 --upstream echo.example.com:8081 --cert tls.crt --key tls.key
 //! ```
 //!
-//! SIGTERM and Ctrl-C drain: health checks fail, requests under way finish. The same again ends at once.
+//! It prints the commands that call it, then its access log. SIGTERM and Ctrl-C drain: health checks fail, requests
+//! under way finish. The same again ends at once.
 
 use std::{io::Stdout, net::SocketAddr, path::PathBuf, process::ExitCode, str::FromStr, time::Duration};
 

@@ -1,4 +1,4 @@
-//! An application's own stack of the five pieces, each alone, between tower, hyper and tonic.
+//! The five pieces in an application's own stack, between tower, hyper and tonic: `cargo run --example five-pieces`
 
 use std::{sync::Arc, time::Duration};
 

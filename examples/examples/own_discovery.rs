@@ -4,8 +4,9 @@
 //! cargo run --example own-discovery
 //! ```
 //!
-//! Each item of the stream is the whole set of endpoints; a failure keeps what there is. Without a stream,
-//! `Watched` takes a `tokio::sync::watch` channel, and `Discover` is a trait of one method.
+//! It prints who answers while two pods are registered, then three of which one has died, then none for the registry is
+//! gone. Each item of the stream is the whole set of endpoints; a failure keeps what there is. Without a stream,
+//! `Watched` takes a `tokio::sync::watch` channel, and `Discover` is a trait of one required method.
 
 use std::{net::SocketAddr, path::Path, path::PathBuf, sync::Arc, time::Duration};
 

@@ -5,7 +5,8 @@
 //! cargo run --example sidecar -- --listen 0.0.0.0:8786 --application 127.0.0.1:8081
 //! ```
 //!
-//! SIGTERM and Ctrl-C drain: health checks fail, requests under way finish. The same again ends at once.
+//! It prints the commands that call it, then its access log. SIGTERM and Ctrl-C drain: health checks fail, requests
+//! under way finish. The same again ends at once.
 
 use std::{io::Stdout, net::SocketAddr, process::ExitCode, time::Duration};
 

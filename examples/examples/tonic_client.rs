@@ -3,6 +3,9 @@
 //! ```sh
 //! cargo run --example tonic-client
 //! ```
+//!
+//! Three pods share the calls; one is killed and one is added, and no call fails; when all are dead, the error names
+//! them.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

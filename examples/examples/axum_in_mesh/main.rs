@@ -9,6 +9,9 @@
 //! curl http://127.0.0.1:8090/stats
 //! ```
 //!
+//! The first `curl` is answered by axum, the second by the file's health-check filter, both with `server: envoy`; a
+//! line of the access log stands on the standard output for each.
+//!
 //! SIGTERM and Ctrl-C drain: health checks fail, requests under way finish. The same again ends at once.
 
 use std::process::ExitCode;

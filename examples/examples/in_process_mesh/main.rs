@@ -6,8 +6,15 @@
 //! cargo run --example in-process-mesh -- --config examples/examples/in_process_mesh/envoy.yaml
 //! ```
 //!
-//! The same file runs as a sidecar: `cargo run --release --bin meshlib -- -c examples/examples/in_process_mesh/envoy.yaml`
-//! (its application is `cargo run --example echo-grpc` then).
+//! One call goes over the network to port 8786, one stays in the process, and the stats of both are printed.
+//!
+//! The same file runs as a sidecar, whose application is a process of its own then:
+//!
+//! ```sh
+//! PORT=8081 cargo run --example echo-grpc
+//! cargo run --release -p meshlib-bin -- -c examples/examples/in_process_mesh/envoy.yaml
+//! cargo run --example call -- http://127.0.0.1:8786 hello
+//! ```
 
 use std::process::ExitCode;
 

@@ -82,3 +82,22 @@ async fn both_sides_of_a_mesh_in_one_process() {
     // The first health check may come before the listener is bound.
     assert!(["2", "3"].contains(&requests), "{requests}");
 }
+
+#[test]
+fn filters_of_the_programs_own() {
+    let output = run("custom-filter", &[]);
+    assert!(output.status.success(), "{}", plain(&output.stderr));
+    let text = plain(&output.stdout);
+    let (answers, mistakes) = text.split_once("\n\nWith a mistake\n").unwrap();
+    assert_eq!(
+        answers,
+        "tenant red: 200 OK, allowed origin Some(\"*\")\ntenant green: 403 Forbidden, allowed origin Some(\"*\")"
+    );
+    for part in [
+        "error[E012]: unknown field `haeder` in `acme.TenantCfg`",
+        "did you mean `header`?",
+        "error: envoy.yaml has 1 error",
+    ] {
+        assert!(mistakes.contains(part), "{part}: {mistakes}");
+    }
+}

@@ -1,15 +1,23 @@
 //! The error of the request path: what happened, whose fault it is, and whether trying again is safe.
 //!
 //! Layers return an [`Error`]; [`ErrorToResponse`](crate::layer::error_to_response) turns it into the response that
-//! Envoy would send. The record of the request rides along, so that "which host failed?" has an answer:
+//! Envoy would send. The record of the request rides along, so that "which host failed?" has an answer. What a client
+//! library made of the error, a tonic `Status` for example, still has it inside: [`Error::find_in`].
 //!
 //! ```
-//! use meshlib::base::{Error, ErrorKind, Side};
+//! use meshlib::base::{Attempt, Error, ErrorKind, RequestInfo, Retry};
 //!
-//! let error = Error::new(ErrorKind::ConnectFailure).with_source(std::io::Error::other("refused"));
-//! assert_eq!(error.side(), Side::Upstream);
-//! assert!(error.info().is_none());
-//! assert_eq!(error.flags().to_string(), "UF");
+//! // What a cluster's service returns when its only host refuses the connection:
+//! let info = RequestInfo::detached();
+//! let attempt = Attempt::new("10.0.0.7:8081".parse().unwrap(), info.started());
+//! info.update(|record| record.attempts.push(attempt));
+//! let error = Error::new(ErrorKind::ConnectFailure).with_info(info);
+//!
+//! // And what its caller asks:
+//! assert_eq!(error.retry(), Retry::NotProcessed); // a retry is safe
+//! assert_eq!((error.status().as_u16(), error.flags().to_string()), (503, "UF".to_owned()));
+//! let host = error.info().and_then(RequestInfo::upstream_host);
+//! assert_eq!(host, "10.0.0.7:8081".parse().ok());
 //! ```
 
 use std::{borrow::Cow, fmt};
@@ -178,6 +186,8 @@ fn unavailable(flags: ResponseFlags, text: &'static str) -> KindFacts {
 }
 
 /// The error of the request path. One word wide.
+///
+/// `Display` writes the whole chain of causes and the hosts that were tried; `source` therefore gives none.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -189,7 +199,9 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of `kind`, not retriable until told otherwise.
+    /// An error of `kind`. A connection that could not be made and a stream that was refused are
+    /// [`Retry::NotProcessed`], a reset and the end of a connection [`Retry::Unknown`], everything else is
+    /// [`Retry::Never`].
     pub fn new(kind: ErrorKind) -> Self {
         let retry = match kind {
             ErrorKind::UpstreamRefusedStream | ErrorKind::ConnectFailure | ErrorKind::ConnectTimeout => {

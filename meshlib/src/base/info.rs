@@ -1,14 +1,23 @@
 //! The one record that a request leaves.
 //!
 //! [`RequestInfo`] is made by the first part that needs it and travels in the extensions of the request, of the
-//! response and of the error. Access log, stats, traces and tests are formatters of it.
+//! response and of the error. Access log, stats, traces and tests are formatters of it. A handler behind a meshlib
+//! server finds it in its request, a caller of a cluster in the response, or in [`Error::info`](super::Error::info):
 //!
 //! ```
+//! use http::Response;
 //! use meshlib::base::{RequestInfo, ResponseFlags};
 //!
+//! // As a cluster or a server makes it:
 //! let info = RequestInfo::detached();
 //! info.update(|record| record.flags |= ResponseFlags::NO_ROUTE_FOUND);
-//! assert_eq!(info.read(|record| record.flags.to_string()), "NR");
+//! let mut response = Response::new(());
+//! response.extensions_mut().insert(info);
+//!
+//! // Who was asked, and what went wrong?
+//! let info = RequestInfo::of(response.extensions()).unwrap();
+//! assert!(info.attempts().is_empty());
+//! assert_eq!(info.flags().to_string(), "NR"); // as an access log prints it
 //! ```
 
 mod connection;
@@ -94,7 +103,8 @@ impl RequestInfo {
         }))
     }
 
-    /// A record without connection or observers, for a request that an application makes.
+    /// A record without connection or observers, for a request that an application makes. It begins now;
+    /// [`start_time`](Self::start_time) is 1970, for nobody asked a wall clock.
     pub fn detached() -> Self {
         Self::new(None, Instant::now(), SystemTime::UNIX_EPOCH, FinishObservers::default())
     }
@@ -135,12 +145,12 @@ impl RequestInfo {
         self.0.pumps_uploads || self.0.connection.is_some()
     }
 
-    /// Reads the record.
+    /// Reads the record, which is locked meanwhile: `read` must not ask this record for anything else.
     pub fn read<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
         read(&self.0.record.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes the record.
+    /// Changes the record, which is locked meanwhile: `change` must not ask this record for anything else.
     pub fn update<T>(&self, change: impl FnOnce(&mut Record) -> T) -> T {
         change(&mut self.0.record.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -219,7 +229,7 @@ impl RequestInfo {
         self.0.bytes_sent.load(Ordering::Relaxed)
     }
 
-    /// Closes the record. Only the first call counts; it tells the observers.
+    /// Closes the record. Only the first call counts; it tells the observers, while the record is locked.
     pub fn finish(&self) {
         if self.0.finished.swap(true, Ordering::AcqRel) {
             return;

@@ -1,17 +1,37 @@
 //! Everything through which meshlib reaches the world outside, in one value.
 //!
-//! Nothing in meshlib opens a socket, reads a file, asks for the wall time or draws a random number but through
-//! [`Resources`]. So two meshes fit in one process, and a whole mesh runs in memory under a paused clock. Time is
-//! [`tokio::time`] and nothing else.
+//! No cluster, server or mesh opens a socket, reads a file, asks for the wall time or draws a random number but through
+//! its [`Resources`] (TLS has the chance of its cryptography). So two meshes fit in one process, and a whole mesh runs
+//! in memory under a paused clock. Time is [`tokio::time`] and nothing else. `Resources::default()`, of the feature
+//! `dns`, is the operating system's; whatever should be otherwise is put in its place, names for example:
 //!
 //! ```
-//! use meshlib::base::{Resources, Stats, resources::Random};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! use std::{io, net::{IpAddr, Ipv4Addr}, sync::Arc, time::Duration};
+//! use meshlib::base::resources::{AddressFamily, BoxFuture, DnsAnswer, Resolve};
 //!
-//! # fn example(resources: Resources) {
-//! let seeded = resources.with_stats(Stats::new()).with_random(Random::seeded(7));
-//! assert_eq!(seeded.random().fork().u64(..), Random::seeded(7).fork().u64(..));
+//! /// Whatever the name is, it is here.
+//! struct Local;
+//!
+//! impl Resolve for Local {
+//!     fn resolve(&self, _: &str, family: AddressFamily) -> BoxFuture<io::Result<DnsAnswer>> {
+//!         let here = (family == AddressFamily::V4).then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+//!         let addresses = here.into_iter().collect();
+//!         Box::pin(async { Ok(DnsAnswer::Addresses { addresses, ttl: Duration::from_secs(60) }) })
+//!     }
+//! }
+//!
+//! # use meshlib::testkit;
+//! let resources = testkit::resources().with_resolver(Arc::new(Local)); // or of `Resources::default()`
+//! let answer = resources.resolver().resolve("echo.test", AddressFamily::V4).await?;
+//! assert!(matches!(answer, DnsAnswer::Addresses { addresses, .. } if addresses.len() == 1));
+//! # Ok(())
 //! # }
 //! ```
+//!
+//! Clones share everything: what is drained or counted through one is so for all. Each `default()` is a world of its
+//! own.
 
 use std::{
     fmt, io,
@@ -42,7 +62,7 @@ pub type BoxIo = Box<dyn Io>;
 
 /// How connections are made and accepted: the real network, or a simulated one.
 pub trait Network: Send + Sync {
-    /// Connects to `to`. `TCP_NODELAY` is set.
+    /// Connects to `to`. `TCP_NODELAY` is set. There is no time limit here: whoever asks has one, and drops the future.
     fn connect(&self, to: SocketAddr) -> BoxFuture<io::Result<BoxIo>>;
 
     /// Listens on `at`; port 0 picks a free one. A second listener on one port fails with `AddrInUse`.

@@ -1,7 +1,7 @@
 //! Timers that cost nothing until they are needed.
 //!
-//! A [`Deadline`] registers with the runtime only when it is first polled while still in the future; an
-//! [`IdleTimer`] is never re-registered by activity: it looks at the last activity when it fires.
+//! A [`Deadline`] registers with the runtime when it is first polled, not before: a request that is answered at once
+//! sets no timer. An [`IdleTimer`] is never re-registered by activity: it looks at the last activity when it fires.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -44,7 +44,7 @@ impl Deadline {
         Self { at, sleep: None }
     }
 
-    /// A deadline `after` now.
+    /// A deadline so long after now.
     pub fn after(after: Duration) -> Self {
         Self::at(later(Instant::now(), after))
     }

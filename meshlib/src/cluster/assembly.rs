@@ -1,13 +1,18 @@
 //! A [`Cluster`]: discovery, health checks and a control task on one side, data paths with pools on the other.
 //!
-//! ```no_run
-//! # #[tokio::main]
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
 //! use http::Request;
-//! use meshlib::{base::Resources, cluster::{Cluster, config::HealthCheckConfig}, http::Body};
+//! use meshlib::{base::RequestInfo, cluster::{Cluster, config::HealthCheckConfig}, http::Body};
 //! use tower::ServiceExt;
 //!
+//! # use meshlib::testkit::{App, Testkit};
+//! # let kit = Testkit::seeded(1);
+//! # kit.dns.set("echo.default.svc.cluster.local", ["10.0.0.1".parse()?]);
+//! # let _app = App::new("pod-1").serve(&kit.network, "10.0.0.1:8786".parse()?)?;
+//! # let resources = kit.resources.clone();
 //! let second = Duration::from_secs(1);
 //! let cluster = Cluster::builder("echo-grpc")
 //!     .strict_dns("echo.default.svc.cluster.local", 8786)
@@ -15,9 +20,12 @@
 //!     .round_robin()
 //!     .health_check(HealthCheckConfig::grpc(second, 10 * second, 2, 2))
 //!     .connect_timeout(second / 2)
-//!     .build(&Resources::default())?;
-//! let response = cluster.service().oneshot(Request::get("/").body(Body::empty())?).await?;
-//! println!("{}", response.status());
+//!     .build(&resources)?; // `Resources::default()`: the operating system's
+//!
+//! let response = cluster.service().oneshot(Request::post("/api.Echo/Echo").body(Body::empty())?).await?;
+//! assert_eq!(response.status(), 200);
+//! let host = RequestInfo::of(response.extensions()).and_then(RequestInfo::upstream_host);
+//! assert_eq!(host, "10.0.0.1:8786".parse().ok());
 //! # Ok(())
 //! # }
 //! ```

@@ -93,12 +93,13 @@ impl ClusterBuilder<NoDiscovery> {
         Self { config: ClusterConfig::new(name, DiscoveryConfig::Static(Vec::new())), discovery: NoDiscovery }
     }
 
-    /// Every address of this name is a host; the name is resolved over and over.
+    /// Every address of this name is a host; the name is resolved over and over (`STRICT_DNS`).
     pub fn strict_dns(self, host: impl Into<Arc<str>>, port: u16) -> ClusterBuilder<StrictDnsConfig> {
         self.with(StrictDnsConfig::new(vec![DnsEndpoint::new(host, port)]))
     }
 
-    /// These addresses are the hosts.
+    /// These addresses are the hosts, alike (`STATIC`); for weights see [`discovery`](Self::discovery) and
+    /// [`DiscoveryConfig::Static`].
     pub fn addresses(self, addresses: impl IntoIterator<Item = SocketAddr>) -> ClusterBuilder<DiscoveryConfig> {
         self.with(DiscoveryConfig::fixed(addresses))
     }
@@ -132,13 +133,14 @@ impl ClusterBuilder<StrictDnsConfig> {
         self
     }
 
-    /// Resolves again when the records' own TTL is over (`respect_dns_ttl`).
+    /// Resolves again when the records' own TTL is over (`respect_dns_ttl`). Default off.
     pub fn respect_dns_ttl(mut self) -> Self {
         self.discovery.respect_ttl = true;
         self
     }
 
-    /// Resolves again after a failure by a back-off between these two (`dns_failure_refresh_rate`).
+    /// Resolves again after a failure by a back-off between these two (`dns_failure_refresh_rate`). Default the refresh
+    /// rate.
     pub fn dns_failure_refresh_rate(mut self, base: Duration, maximum: Duration) -> Self {
         self.discovery.failure_refresh = Some((base, maximum));
         self
@@ -172,27 +174,29 @@ impl<D> ClusterBuilder<D> {
         self.map(|config| config.lb_policy(LbPolicy::new(load_balancer)))
     }
 
-    /// With one more active health check; a host is healthy if it passes all of them. Default none.
+    /// With one more active health check; a host is healthy if it passes all of them. Default none (`health_checks`).
+    /// A gRPC one needs [`http2`](Self::http2).
     pub fn health_check(self, check: HealthCheckConfig) -> Self {
         self.map(|config| config.health_check(check))
     }
 
-    /// How long a connection may take. Default 5 s.
+    /// How long a connection may take. Default 5 s (`connect_timeout`).
     pub fn connect_timeout(self, limit: Duration) -> Self {
         self.map(|config| config.connect_timeout(limit))
     }
 
-    /// How long a pooled connection may be idle. Default 1 h.
+    /// How long a pooled connection may be idle. Default 1 h (`idle_timeout`).
     pub fn idle_timeout(self, limit: Duration) -> Self {
         self.map(|config| config.idle_timeout(limit))
     }
 
-    /// Limits of connections, requests and retries.
+    /// Limits of connections, requests and retries. Default 1024 connections, 1024 pending and 1024 active requests, 3
+    /// retries (`circuit_breakers`).
     pub fn circuit_breakers(self, limits: CircuitBreakersConfig) -> Self {
         self.map(|config| config.circuit_breakers(limits))
     }
 
-    /// Ignores health below this percentage of healthy hosts. Default 50; 0: never.
+    /// Ignores health below this percentage of healthy hosts. Default 50; 0: never (`healthy_panic_threshold`).
     pub fn panic_threshold(self, percent: f64) -> Self {
         self.map(|config| config.panic_threshold(percent))
     }

@@ -36,13 +36,14 @@ pub struct ClusterConfig {
     pub protocol: UpstreamProtocol,
     /// How a host is picked. Default round robin (`lb_policy`).
     pub lb_policy: LbPolicy,
-    /// Active health checks. Default none.
+    /// Active health checks; a host is healthy if it passes all of them. Default none (`health_checks`).
     pub health_checks: Vec<HealthCheckConfig>,
-    /// Limits. Defaults 1024 / 1024 / 1024 / 3.
+    /// Limits (`circuit_breakers`). Default 1024 connections, 1024 pending and 1024 active requests, 3 retries.
     pub circuit_breakers: CircuitBreakersConfig,
     /// Below this percentage of healthy hosts, health is ignored (`healthy_panic_threshold`). Default 50; 0 disables.
     pub panic_threshold: f64,
-    /// Whether a host that discovery dropped goes at once, healthy or not (`ignore_health_on_host_removal`).
+    /// Whether a host that discovery dropped goes at once, healthy or not. Default false
+    /// (`ignore_health_on_host_removal`).
     pub ignore_health_on_host_removal: bool,
     /// Whether a failed connect moves on to the next host within the same pick. Default true; false in Envoy files, for
     /// Envoy answers 503.
@@ -200,13 +201,13 @@ pub enum UpstreamProtocol {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CircuitBreakersConfig {
-    /// Connections, all workers together.
+    /// Connections, all workers together. Default 1024.
     pub max_connections: u32,
-    /// Requests that wait for a connection.
+    /// Requests that wait for a connection. Default 1024.
     pub max_pending_requests: u32,
-    /// Requests under way.
+    /// Requests under way. Default 1024.
     pub max_requests: u32,
-    /// Retries under way.
+    /// Retries under way. Default 3.
     pub max_retries: u32,
 }
 

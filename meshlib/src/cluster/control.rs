@@ -15,7 +15,7 @@
 //! # async fn main() {
 //! use std::sync::Arc;
 //! use meshlib::{
-//!     base::{Error, ErrorKind, Resources, resources::BoxFuture},
+//!     base::{Error, ErrorKind, resources::BoxFuture},
 //!     cluster::{
 //!         config::{ClusterConfig, DiscoveryConfig, StaticEndpoint},
 //!         control::{Control, ControlInputs},
@@ -24,7 +24,7 @@
 //!     http::ArcService,
 //! };
 //!
-//! # async fn example(resources: Resources) {
+//! # let resources = meshlib::testkit::resources();
 //! let endpoint = StaticEndpoint::new("127.0.0.1:8081".parse().unwrap());
 //! let config = ClusterConfig::new("echo", DiscoveryConfig::Static(vec![endpoint]));
 //! // Without health checks nothing is connected to.
@@ -35,7 +35,6 @@
 //! let control = Control::start(inputs, &resources).unwrap();
 //! control.warmed().await;
 //! assert_eq!(control.hosts().load().healthy(), 1);
-//! # }
 //! # }
 //! ```
 

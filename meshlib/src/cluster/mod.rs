@@ -1,5 +1,10 @@
 //! Floor 4: clusters. Hosts from discovery and health checks, a pick among them, pools of connections to them.
 //!
+//! An application that calls others takes a `Cluster` (feature `proxy`): one value says where the hosts are, how they
+//! are checked, picked and limited, and its service takes the place of a client's channel. Where the connections are
+//! the application's own, a tonic `Channel` with TLS for example, it takes a [`Balance`](balance::Balance), which needs
+//! no feature. Who wants less takes the parts:
+//!
 //! | module | what |
 //! |---|---|
 //! | [`config`] | what a cluster is told |
@@ -9,8 +14,8 @@
 //! | [`health`] | [`Prober`](health::Prober), and what its results mean |
 //! | [`circuit_breaker`] | limits that all workers share |
 //!
-//! With the feature `proxy` there are also pools, the service over them, and the assembly of it all, `Cluster` with its
-//! builder, which have examples.
+//! With the feature `proxy` there are also `pool`, `service`, and the assembly of it all, `Cluster` with its `builder`,
+//! which have examples. Here is what stands between the control task and the data paths:
 //!
 //! ```
 //! use std::sync::Arc;

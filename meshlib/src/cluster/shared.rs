@@ -1,19 +1,23 @@
 //! What the data paths of one cluster share.
 //!
 //! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
 //! use std::net::SocketAddr;
 //! use std::sync::Arc;
-//! use meshlib::base::Resources;
 //! use meshlib::cluster::{
-//!     ClusterService, ClusterShared, config::ClusterConfig, health::TrafficFlag, host::{HealthFlags, Host},
-//!     host_set::{HostSet, HostSetCell}, warm_up::WarmUp,
+//!     ClusterService, ClusterShared, config::{ClusterConfig, DiscoveryConfig}, health::TrafficFlag,
+//!     host::{HealthFlags, Host}, host_set::{HostSet, HostSetCell}, warm_up::WarmUp,
 //! };
 //!
-//! # fn example(config: ClusterConfig, resources: &Resources) -> ClusterService {
+//! // A data path over hosts that the application publishes itself, in place of a `Cluster`.
+//! # let resources = &meshlib::testkit::resources();
+//! let config = ClusterConfig::new("echo", DiscoveryConfig::fixed([]));
 //! let host = Host::new(SocketAddr::from(([127, 0, 0, 1], 8081)), None, 1, HealthFlags::HEALTHY);
 //! let hosts = HostSetCell::new(HostSet::new(vec![Arc::new(host)], config.panic_threshold));
 //! let shared = Arc::new(ClusterShared::new(config, hosts, WarmUp::finished(), TrafficFlag::new(), resources));
-//! ClusterService::new(shared, resources)
+//! let service = ClusterService::new(shared, resources);
+//! assert_eq!(service.cluster().hosts().load().healthy(), 1);
 //! # }
 //! ```
 

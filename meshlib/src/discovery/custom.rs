@@ -13,15 +13,15 @@ type Start = dyn Fn(&Resources) -> Result<Box<dyn Discover>, Error> + Send + Syn
 /// A discovery of an application's own, as a value that can be cloned and compared.
 ///
 /// ```
-/// # fn example(resources: &meshlib::base::Resources) -> Result<(), meshlib::base::Error> {
 /// use meshlib::discovery::{CustomDiscovery, Endpoint, Fixed};
 ///
 /// let discovery = CustomDiscovery::new("zookeeper", |_resources| {
 ///     Fixed::new(vec![Endpoint::new("192.0.2.1:80".parse().unwrap())])
 /// });
-/// let discover = discovery.start(resources)?;
-/// # Ok(())
-/// # }
+/// # let resources = meshlib::testkit::resources();
+/// let discover = discovery.start(&resources)?; // as a cluster does that has it in its configuration
+/// assert!(discover.is_settled());
+/// # Ok::<_, meshlib::base::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct CustomDiscovery {

@@ -1,18 +1,37 @@
 //! Floor 3: discovery. A [`Discover`] yields full sets of endpoints, over and over.
 //!
-//! [`Fixed`] knows its endpoints, [`StrictDns`] asks for them again and again, [`Streamed`] and [`Watched`] take them
-//! from a stream or a channel of the application's, and any other discovery needs one method:
+//! | discovery | endpoints |
+//! |---|---|
+//! | [`Fixed`] | are known and stay (Envoy's `STATIC`) |
+//! | [`StrictDns`] | are every address of a name, resolved over and over (`STRICT_DNS`) |
+//! | [`Watched`] | are in a channel of the application's |
+//! | [`Streamed`] | come from a stream of the application's: a registry, a watch of Kubernetes |
+//! | your own | from anywhere: one method |
+//!
+//! A cluster takes any of them (`ClusterBuilder::discover`), and so does [`Balance`](crate::cluster::balance::Balance).
+//! A report is the whole set, never a change of it; one that failed leaves everything as it is.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() {
-//! use std::future::poll_fn;
-//! use meshlib::discovery::{Discover, Endpoint, Fixed, Update};
+//! use std::{future::poll_fn, task::{Context, Poll}};
+//! use meshlib::discovery::{Discover, Endpoint, Update};
 //!
-//! let endpoint = Endpoint::new("192.0.2.1:80".parse().unwrap());
-//! let mut fixed = Fixed::new(vec![endpoint.clone()]);
-//! let update = poll_fn(|cx| fixed.poll_update(cx)).await;
-//! assert_eq!(update, Some(Update::Endpoints(vec![endpoint])));
+//! /// The endpoints in an environment variable, read once.
+//! struct Environment(Option<String>);
+//!
+//! impl Discover for Environment {
+//!     fn poll_update(&mut self, _: &mut Context<'_>) -> Poll<Option<Update>> {
+//!         let Some(addresses) = self.0.take() else { return Poll::Ready(None) }; // no more reports
+//!         let endpoint = |address: &str| address.parse().map(Endpoint::new);
+//!         let endpoints: Result<Vec<_>, _> = addresses.split(',').map(endpoint).collect();
+//!         Poll::Ready(Some(endpoints.into())) // an error is `Update::Failed`
+//!     }
+//! }
+//!
+//! let mut discover = Environment(Some("192.0.2.1:80,192.0.2.2:80".to_owned()));
+//! let Some(Update::Endpoints(endpoints)) = poll_fn(|cx| discover.poll_update(cx)).await else { panic!("endpoints") };
+//! assert_eq!(endpoints.len(), 2);
 //! # }
 //! ```
 

@@ -1,5 +1,12 @@
 //! Floor 7: Envoy files, of 2019 (v2) and of today (v3), to configuration values.
 //!
+//! [`load`] and [`load_file`] read and check; the value that they give is for [`Server::start`] or
+//! [`Mesh::from_config`]. `Mesh::from_file` does both, and [`Mesh::builder`] adds what is the application's own.
+//!
+//! [`Server::start`]: crate::proxy::server::Server::start
+//! [`Mesh::from_config`]: crate::proxy::mesh::Mesh::from_config
+//! [`Mesh::builder`]: crate::proxy::mesh::Mesh::builder
+//!
 //! ```
 //! let file = "
 //! static_resources:

@@ -13,27 +13,48 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::headers::GRPC_STATUS;
 use crate::base::{Error, info};
 
-/// The status of a gRPC call.
+/// The status of a gRPC call, as gRPC libraries number it (`google.rpc.Code`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Code(pub u32);
 
 impl Code {
     /// The call succeeded.
     pub const OK: Self = Self(0);
+    /// The caller gave up.
+    pub const CANCELLED: Self = Self(1);
     /// Nobody knows.
     pub const UNKNOWN: Self = Self(2);
+    /// The request is wrong, whatever the state of the server.
+    pub const INVALID_ARGUMENT: Self = Self(3);
+    /// The deadline passed first.
+    pub const DEADLINE_EXCEEDED: Self = Self(4);
+    /// What was asked for is not there.
+    pub const NOT_FOUND: Self = Self(5);
+    /// What was to be made is there already.
+    pub const ALREADY_EXISTS: Self = Self(6);
     /// The caller may not.
     pub const PERMISSION_DENIED: Self = Self(7);
+    /// A quota or a resource is used up.
+    pub const RESOURCE_EXHAUSTED: Self = Self(8);
+    /// The server is not in the state that the call needs.
+    pub const FAILED_PRECONDITION: Self = Self(9);
+    /// Something else went on at the same time.
+    pub const ABORTED: Self = Self(10);
+    /// Beyond the end.
+    pub const OUT_OF_RANGE: Self = Self(11);
     /// There is no such method.
     pub const UNIMPLEMENTED: Self = Self(12);
     /// The server broke its own rules.
     pub const INTERNAL: Self = Self(13);
     /// The server cannot be reached now.
     pub const UNAVAILABLE: Self = Self(14);
+    /// Data is lost or damaged.
+    pub const DATA_LOSS: Self = Self(15);
     /// The caller did not say who it is.
     pub const UNAUTHENTICATED: Self = Self(16);
 
-    /// What a gRPC client is told of this error.
+    /// What a gRPC client is told of this error: the code that Envoy has for its HTTP status. Most errors are
+    /// [`UNAVAILABLE`](Self::UNAVAILABLE), a timeout too; see [`code_of_http`].
     pub fn of(error: &Error) -> Self {
         code_of_http(error.status())
     }

@@ -38,8 +38,9 @@ impl HeaderMatch {
     }
 }
 
-/// A header's name, or a part of the request line that Envoy treats as a header.
+/// A header's name, or a part of the request line that Envoy treats as a header; parsed of `:path` and the like.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HeaderMatchName {
     /// `:path`, query included.
     Path,

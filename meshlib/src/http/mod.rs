@@ -1,7 +1,16 @@
 //! Floor 2: HTTP, both ways.
 //!
-//! One [`Body`] for everything that passes through, one way to erase a service ([`ArcService`]), the codecs behind
-//! their seams, and the rules of gRPC and of headers that a proxy keeps.
+//! | module | what |
+//! |---|---|
+//! | `server` | `HttpServer`: an axum, tonic or tower application behind TLS, limits, connection ages and a drain |
+//! | [`body`], [`service`] | one [`Body`] for everything that passes through, one way to erase a service ([`ArcService`]) |
+//! | `serve`, `handler`, `h1`, `h2` | the codecs behind their seams, for servers and clients of your own |
+//! | [`options`] | the limits and times of connections |
+//! | [`header_match`], [`headers`], [`grpc`] | the rules of headers and of gRPC that a proxy keeps |
+//! | [`local_reply`] | the responses that this side makes itself |
+//! | [`body_guard`] | being told of a body's end |
+//!
+//! Those without a link need the feature `proxy`.
 //!
 //! ```
 //! use http::{HeaderMap, HeaderValue, Request, header};

@@ -56,7 +56,8 @@ pub struct ServerOptions {
     /// The most request header fields, cookie crumbs counted; beyond it 431. Default 100 (`max_headers_count`).
     pub max_request_headers_count: usize,
     /// From accepting to the first byte, then to a complete HTTP/2 preface; also the request headers' own time on
-    /// HTTP/1 (408). Default 10 s; zero disables, and leaves silent clients to [`Self::idle_timeout`].
+    /// HTTP/1 (408), and on HTTP/2 that of a header block that has begun. Default 10 s (`request_headers_timeout`);
+    /// zero disables, and leaves silent clients to [`Self::idle_timeout`].
     pub request_headers_timeout: Duration,
     /// How long a stream may stand still. Default 5 min (`stream_idle_timeout`); zero disables.
     pub stream_idle_timeout: Duration,

@@ -1,7 +1,14 @@
 //! Floor 1: connections, without a word about what they carry.
 //!
-//! [`TcpNetwork`] is the real [`Network`]; [`listen::Listener`] accepts without
-//! ever giving up; [`io`] has the small adapters that every codec needs.
+//! | module | what |
+//! |---|---|
+//! | [`TcpNetwork`] | the real [`Network`]: what `Resources::default()` connects and binds with |
+//! | [`listen`] | accepting without ever giving up, under a limit of connections |
+//! | [`tls`] | TLS towards clients, with certificates that follow their files |
+//! | [`log_sink`] | log lines into files, without ever making a request wait |
+//! | [`io`] | the small adapters that every codec needs |
+//!
+//! Clusters and servers use all of it by themselves. Take a part for a server of your own, whatever it speaks:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

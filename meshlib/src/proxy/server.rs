@@ -1,10 +1,17 @@
-//! A whole file's worth of proxy: clusters, listeners, the admin interface, one drain.
+//! A whole file's worth of proxy: clusters, listeners, the admin interface, one drain. What the binary runs; an
+//! application that wants some of it takes a [`Mesh`].
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), meshlib::base::Error> {
-//! use meshlib::{base::{DrainTimes, Resources}, proxy::{config::MeshConfig, server::Server}};
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), meshlib::base::Error> {
+//! use std::net::SocketAddr;
+//! use meshlib::{base::DrainTimes, proxy::{config::{AdminConfig, MeshConfig}, server::Server}};
 //!
-//! let server = Server::start(MeshConfig::default(), Resources::default()).await?;
+//! // Here an admin interface and nothing else; listeners and clusters are in the example of `proxy::config`.
+//! let config = MeshConfig::default().admin(AdminConfig::new(SocketAddr::from(([127, 0, 0, 1], 0))));
+//! # let resources = meshlib::testkit::resources();
+//! let server = Server::start(config, resources).await?; // `Resources::default()`: the operating system's
+//! assert!(server.admin_addr().is_some());
 //! server.drain(DrainTimes::default());
 //! server.finished().await;
 //! # Ok(())

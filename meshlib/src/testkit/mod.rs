@@ -1,8 +1,23 @@
 //! A world in memory: network, resolver, files, logs, clock and chance, under a paused tokio clock.
 //!
 //! Nothing here is a stand-in for a part of meshlib: listeners, pools, codecs and clusters run as they are, over
-//! pipes instead of sockets. Two runs with one seed agree. A [`Testkit`] serves a test of one part; with the feature
-//! `envoy` `Sim` runs a whole mesh from its files.
+//! pipes instead of sockets. Two runs with one seed agree. A [`Testkit`] serves a test of one part: build clusters and
+//! servers with its `resources`, and script the rest. With the feature `envoy`, `Sim` runs a whole mesh from its files.
+//!
+//! | piece | stands for | is told |
+//! |---|---|---|
+//! | [`MemoryNetwork`] | sockets, links, what goes wrong on them | [`refuse`](MemoryNetwork::refuse), [`cut`](MemoryNetwork::cut), [`partition`](MemoryNetwork::partition), [`Link`] |
+//! | [`ScriptedDns`] | name servers | [`set`](ScriptedDns::set), [`fail`](ScriptedDns::fail), [`hang`](ScriptedDns::hang) |
+//! | [`MemoryFiles`], [`MemoryLogs`], [`TestClock`] | files, log files, the time of day | what is read, and what was written |
+//! | [`App`] | an application: echo, health checks, streams | [`Answer`], [`Health`] |
+//! | [`client::Client`] | a client of HTTP/2 | each call |
+//! | [`Trace`] | what happened, in order | |
+//!
+//! ```toml
+//! [dev-dependencies]
+//! meshlib = { git = "https://github.com/meshlib/meshlib", features = ["testkit"] }
+//! tokio = { version = "1", features = ["macros", "rt", "test-util"] } # for `start_paused`
+//! ```
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]

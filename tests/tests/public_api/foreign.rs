@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::rustdoc::Api;
 
-/// Whole crates: the vocabulary of the field, all at 1.0 or as good as.
+/// Whole crates: the vocabulary of the field. They are at 1.0, or as good as; but a new rustls is a breaking change.
 const CRATES: &[(&str, &str)] = &[
     ("alloc", "the standard library"),
     ("bytes", "the data of bodies"),
@@ -27,10 +27,7 @@ const ITEMS: &[(&str, &str)] = &[
     ("tokio::io::async_read::AsyncRead", "tokio's io traits"),
     ("tokio::io::async_write::AsyncWrite", "tokio's io traits"),
     ("tokio::io::read_buf::ReadBuf", "tokio's io traits"),
-    (
-        "tokio::runtime::handle::Handle",
-        "`Workers::Runtimes`: the application's own runtimes, of which there are none else",
-    ),
+    ("tokio::runtime::handle::Handle", "`Workers::Runtimes`: nothing else names a runtime of the application's own"),
     ("tokio::sync::watch::Receiver", "`Watched`: the application says at any time which its endpoints are"),
     ("tokio::time::instant::Instant", "time is tokio's, so that a paused clock drives all of it"),
 ];

@@ -19,13 +19,10 @@ const COMPLETE: &[(&str, &str)] = &[
     ("meshlib::envoy::yaml::tree::NodeKind", "YAML's kinds of node (YAML 1.2, chapter 3.2.1.1)"),
     ("meshlib::http::body_guard::BodyEnd", "a body is whole or it is not"),
     ("meshlib::http::grpc::Code", "a number, whatever it means"),
-    ("meshlib::http::header_match::HeaderMatchName", "a field, or one of the pseudo-header fields (RFC 9113, 8.3.1)"),
     ("meshlib::http::serve::Sniffed", "HTTP/2's preface, or not"),
     ("meshlib::layer::server_header::ServerHeaderTransformation", "Envoy's three, since 2018"),
-    ("meshlib::testkit::app::Check", "a record that tests compare"),
-    ("meshlib::testkit::app::Health", "what a health check can hear"),
-    ("meshlib::testkit::sim::node::NodeState", "down, on its way, up, or failed"),
-    ("meshlib::testkit::trace::Happened", "a record that tests compare"),
+    ("meshlib::testkit::app::Check", "tests write down which checks they expect, and compare"),
+    ("meshlib::testkit::trace::Happened", "a time and a line; whatever else happens goes into the line"),
     ("meshlib::proxy::admin::state::ServerPhase", "Envoy's ServerInfo.State, which the admin interface writes out"),
 ];
 
@@ -49,9 +46,9 @@ const OPEN: &[(&str, &str)] = &[
     ("meshlib::envoy::extensions::ExtensionConfig", "a name for bounds: what is read, cloned and compared has it"),
     ("meshlib::envoy::reader::FromConfig", "configuration of one's own filters"),
     ("meshlib::envoy::reader::convert::FromValue", "configuration of one's own filters"),
-    ("meshlib::http::body_guard::BodyGuard", "what is to be told of a body's end"),
+    ("meshlib::http::body_guard::BodyGuard", "an application's own end of a body: a count, a lease, a permit"),
     ("meshlib::http::handler::Handler", "what stands behind a codec instead of the connection manager"),
-    ("meshlib::http::service::HttpService", "a service that is called by reference"),
+    ("meshlib::http::service::HttpService", "a service that answers without being cloned for each request"),
 ];
 
 pub(crate) fn complaints(api: &Api) -> Vec<String> {

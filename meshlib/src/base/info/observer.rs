@@ -6,9 +6,17 @@ use http::HeaderName;
 
 use super::{Record, RequestInfo};
 
-/// Reads a request's record once it is closed: an access log, a counter, a test.
+/// Reads a request's record once it is closed: an access log, a counter, a test. [`FinishLayer`] and `HttpServer` take
+/// observers, and so does a file: `MeshBuilder::register_access_log`.
+///
+/// [`FinishLayer`]: crate::layer::finish::FinishLayer
 pub trait FinishObserver: Send + Sync {
     /// Called once, when both directions have ended or either was dropped.
+    ///
+    /// `record` is the record of `info`, and locked meanwhile: look there for what has to do with it. Of `info` only
+    /// what stands beside it may be asked, the connection, the times and the counts of bytes; `info.read`, `update`,
+    /// `attempts`, `upstream_host`, `flags` and `Debug` would wait for ever. To be called on the way of a request, it
+    /// must not block.
     fn on_finish(&self, info: &RequestInfo, record: &Record);
 
     /// The request headers that [`on_finish`](Self::on_finish) will look for.

@@ -120,7 +120,8 @@ pub trait Picker: Send + fmt::Debug {
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct PickContext<'a> {
-    /// Hosts that this request has already been tried on, by index; avoided while others are eligible.
+    /// Hosts that could not be connected to for this request, by index in [`HostSet::hosts`]; to be avoided while
+    /// others are eligible, and passed over if a picker answers one all the same.
     pub tried: &'a [usize],
     /// The request's headers.
     pub headers: Option<&'a http::HeaderMap>,

@@ -11,6 +11,26 @@
 //! Each error has the record of its request, and so has each response: which hosts were tried, how long, with what
 //! result. (Where our own server made the record, the request has it, and its response goes without.)
 //!
+//! # What is sent again
+//! Only what the host certainly did not process, and only while all of the request is still there: over HTTP/2 until
+//! more than 16 KiB of its body were sent, over HTTP/1.1 until anything was.
+//!
+//! | what happened | what follows |
+//! |---|---|
+//! | no connection could be made | the next host, 16 at most; none with [`connect_failover`] off, as in Envoy's files |
+//! | the connection ended, or said GOAWAY, before the host looked at the request | a new connection, 10 times at most |
+//! | the host refused the stream (REFUSED_STREAM) | again, 3 times at most; the second and the third need a place among [`max_retries`] |
+//! | anything else | the error, with its [`Retry`](crate::base::Retry): a layer around this service decides |
+//!
+//! [`connect_failover`]: super::config::ClusterConfig::connect_failover
+//! [`max_retries`]: super::config::CircuitBreakersConfig::max_retries
+//!
+//! # What it leaves to others
+//! A call has no time limit here but that of connecting. [`TimeoutLayer`](crate::layer::timeout) or tower's around the
+//! service gives it one. `grpc-timeout`, which tonic's `Request::set_timeout` sets, goes to the host, and is not
+//! watched on this side, as tonic's own `Channel` would. Connections to hosts are in plain text, without keepalive
+//! pings.
+//!
 //! # With tonic
 //! It is the transport of a generated client as it is: `EchoClient::new(cluster.service())`. Of an error tonic makes a
 //! `Status` of the code `Unknown`, with the error's text, and keeps the error as its source. A function in between

@@ -37,6 +37,9 @@
 //! application's stack for HTTP; a gRPC one follows [`Drain::reached`](crate::base::Drain::reached). Other layers of
 //! [`layer`](crate::layer) go there as well: each request carries its [`RequestInfo`](crate::base::RequestInfo) in its
 //! extensions, with the [`ConnectionInfo`](crate::base::ConnectionInfo) of client and TLS.
+//!
+//! A call may take as long as it wants while something moves on it. tonic's own transport ends one at its
+//! `grpc-timeout`; here that is for a layer of the application, such as [`TimeoutLayer`](crate::layer::timeout).
 
 mod app;
 mod serving;

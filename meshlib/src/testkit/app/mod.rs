@@ -24,6 +24,7 @@ use crate::{
 
 /// What an application says when it is asked for its health (`grpc.health.v1.Health/Check`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Health {
     /// SERVING.
     #[default]

@@ -22,6 +22,7 @@ use crate::{
 
 /// How far the proxy of a node is.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum NodeState {
     /// It does not run: not yet, killed, or ended by itself after a drain.
     Down,
