@@ -16,6 +16,7 @@ use super::{
 use crate::{
     base::{
         ConnectionInfo, Counter, Drain, DrainPhase, Error, Gauge, Resources, Stats,
+        drain::DrainHold,
         resources::{Accepted, BoxIo, Random},
     },
     http::{cut, options::ServerOptions, serve::serve_connection},
@@ -101,7 +102,7 @@ impl Listener {
         let drain = drain.clone();
         let accept = async move {
             let stop = drain.reached(DrainPhase::Draining);
-            self.accepting.run(stop, |accepted, permit| hand_over(&queues, accepted, permit)).await;
+            self.accepting.run(stop, |accepted, permit| hand_over(&queues, accepted, permit, &drain)).await;
         };
         tasks.spawn(accept);
     }
@@ -112,13 +113,20 @@ struct Handed {
     accepted: Accepted,
     _permit: ConnectionPermit,
     _load: Load,
+    /// From here on, not from its worker's next turn: a drain that ends waits for handshakes too.
+    _hold: DrainHold,
 }
 
-fn hand_over(queues: &[(Worker, mpsc::UnboundedSender<Handed>)], accepted: Accepted, permit: ConnectionPermit) {
+fn hand_over(
+    queues: &[(Worker, mpsc::UnboundedSender<Handed>)],
+    accepted: Accepted,
+    permit: ConnectionPermit,
+    drain: &Drain,
+) {
     let least = queues.iter().min_by_key(|(worker, _)| worker.connections());
     if let Some((worker, queue)) = least {
         // A worker that is gone drops the connection, as it dropped all of its own.
-        let _ = queue.send(Handed { accepted, _permit: permit, _load: worker.load() });
+        let _ = queue.send(Handed { accepted, _permit: permit, _load: worker.load(), _hold: drain.hold() });
     }
 }
 
@@ -147,8 +155,6 @@ async fn serve(
 }
 
 async fn serve_one(handed: Handed, stack: ConnectionStack, drain: Drain, stats: ListenerStats) {
-    // Handshakes are waited for too.
-    let _hold = drain.hold();
     stats.downstream_cx_total.increment();
     let _active = stats.downstream_cx_active.enter();
     let connection = ConnectionInfo::new(Some(handed.accepted.peer), Some(handed.accepted.local));

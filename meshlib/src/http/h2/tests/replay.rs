@@ -17,6 +17,7 @@ async fn refusing() -> (H2Client, mpsc::UnboundedSender<()>) {
         let mut held: Vec<(Request<h2::RecvStream>, SendResponse<Bytes>)> = Vec::new();
         loop {
             tokio::select! {
+                biased;
                 Some(()) = told.recv() => {
                     held.drain(..).for_each(|(_request, mut respond)| respond.send_reset(Reason::REFUSED_STREAM));
                 }
