@@ -7,7 +7,7 @@
 //! | [`cluster`](Mesh::cluster) | one cluster: balanced, health-checked calls | to its hosts |
 //! | [`service`](Mesh::service) | a listener's filters and routes as a tower service | to the hosts |
 //! | [`serve_with`](Mesh::serve_with) | a listener in front of the application's own service | of the listener |
-//! | [`serve`](Mesh::serve) | whatever else the configuration names: the mesh becomes a [`Server`] | all |
+//! | [`serve`](Mesh::serve) | whatever else the configuration names: the mesh becomes a [`Server`](super::server::Server) | all |
 //!
 //! A cluster can be a service of this process ([`LocalService`](super::config::LocalService)): then routes lead to it
 //! without any socket.
