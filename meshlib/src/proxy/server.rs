@@ -18,9 +18,9 @@
 //! # }
 //! ```
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr};
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::{
     admin::{AdminState, CommandLineOptions, ServerState, ServerStats},
@@ -39,7 +39,8 @@ use crate::{
 pub struct Server {
     mesh: Mesh,
     admin: Option<SocketAddr>,
-    quit: Arc<Notify>,
+    /// Whether the admin interface was told to quit.
+    quit: watch::Sender<bool>,
 }
 
 impl Server {
@@ -73,14 +74,16 @@ impl Server {
     pub(super) async fn of(mesh: Mesh, command_line: CommandLineOptions) -> Result<Self, Error> {
         let listeners = mesh.bind_rest()?;
         let (resources, config) = (mesh.resources(), mesh.config());
-        let (state, quit) = (ServerState::new(resources.drain().clone()), Arc::new(Notify::new()));
+        let (state, quit) = (ServerState::new(resources.drain().clone()), watch::Sender::new(false));
         let stats = ServerStats::new(resources.stats(), state.clone(), mesh.concurrency());
         let quitting = quit.clone();
         let admin_state = AdminState::new(resources.stats().clone(), stats)
             .with_node(config.node.clone())
             .with_command_line(command_line)
             .with_clusters(mesh.admin_clusters())
-            .with_quit(move || quitting.notify_one());
+            .with_quit(move || {
+                quitting.send_replace(true);
+            });
         let admin = config.admin.as_ref().map(|admin| mesh.admin(admin, admin_state)).transpose()?;
         state.set_initializing();
         mesh.warmed().await;
@@ -138,12 +141,14 @@ impl Server {
         self.mesh.stop();
     }
 
-    /// Waits until a drain is over, or `/quitquitquit` was asked for.
+    /// Waits until a drain is over, or `/quitquitquit` was asked for. Any number of tasks may wait, before and after.
     pub async fn finished(&self) {
+        let mut quit = self.quit.subscribe();
         tokio::select! {
             biased;
             () = self.mesh.finished() => {}
-            () = self.quit.notified() => {}
+            // The sender is ours, so it cannot be gone.
+            _ = quit.wait_for(|told| *told) => {}
         }
     }
 }

@@ -257,8 +257,13 @@ async fn an_application_takes_one_listener_and_the_file_has_the_rest() {
         let client = crate::client::Client::over(io).await.unwrap();
         assert_eq!(client.echo().await.unwrap().hostname(), name);
     }
+    world.admin(&kit.network, "POST", "/quitquitquit").await;
+    let told = async {
+        tokio::join!(server.finished(), server.finished());
+        server.finished().await;
+    };
+    tokio::time::timeout(secs(1), told).await.expect("whoever waits is told, and whenever");
     server.stop();
-    server.finished().await;
     drop(server);
     gone(&kit).await;
     world.kill_edge().await;
