@@ -23,6 +23,7 @@
 mod connection;
 mod observer;
 mod record;
+mod request_end;
 
 use std::{
     fmt,
@@ -30,9 +31,10 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    time::SystemTime,
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -40,6 +42,7 @@ use tokio::time::Instant;
 
 use super::flags::ResponseFlags;
 
+pub(crate) use self::request_end::RequestEnd;
 pub use self::{
     connection::{ConnectionInfo, TlsInfo},
     observer::{FinishObserver, FinishObservers},
@@ -59,11 +62,11 @@ struct Shared {
     start_time: SystemTime,
     observers: FinishObservers,
     later_observers: Mutex<Vec<FinishObservers>>,
-    request_end: OnceLock<Instant>,
+    request_end: RequestEnd,
     bytes_received: AtomicU64,
     bytes_sent: AtomicU64,
     pumps_uploads: bool,
-    finished: AtomicBool,
+    finished: OnceLock<Instant>,
     upload: Mutex<Option<Upload>>,
     record: Mutex<Record>,
 }
@@ -79,7 +82,8 @@ impl RequestInfo {
         Self::with_uploads(connection, started, start_time, observers, false)
     }
 
-    /// The same, made by a server stream whose task pumps unfinished uploads itself: see [`Self::offer_upload`].
+    /// The same, made by a server stream whose task pumps unfinished uploads itself ([`Self::offer_upload`]), and whose
+    /// request body notes its own end here.
     pub fn with_uploads(
         connection: Option<Arc<ConnectionInfo>>,
         started: Instant,
@@ -93,11 +97,11 @@ impl RequestInfo {
             start_time,
             observers,
             later_observers: Mutex::new(Vec::new()),
-            request_end: OnceLock::new(),
+            request_end: RequestEnd::default(),
             bytes_received: AtomicU64::new(0),
             bytes_sent: AtomicU64::new(0),
             pumps_uploads,
-            finished: AtomicBool::new(false),
+            finished: OnceLock::new(),
             upload: Mutex::new(None),
             record: Mutex::new(Record::default()),
         }))
@@ -131,12 +135,27 @@ impl RequestInfo {
 
     /// Notes that the request has ended, its body included. Only the first call counts.
     pub fn note_request_end(&self) {
-        self.0.request_end.get_or_init(Instant::now);
+        self.0.request_end.note();
     }
 
     /// When the request had ended, its body included; `None` while it goes on, or when nobody looks.
     pub fn request_end(&self) -> Option<Instant> {
-        self.0.request_end.get().copied()
+        self.0.request_end.at()
+    }
+
+    /// Waits for the request's end.
+    pub(crate) fn poll_request_end(&self, cx: &Context<'_>) -> Poll<Instant> {
+        self.0.request_end.poll(cx)
+    }
+
+    /// Whether the request's body, as it came, notes its own end here: nobody else has to look.
+    pub(crate) fn notes_request_end(&self) -> bool {
+        self.0.pumps_uploads
+    }
+
+    /// From the request's headers to the end of both directions, or until now while they go on.
+    pub fn duration(&self) -> Duration {
+        self.0.finished.get().copied().unwrap_or_else(Instant::now).saturating_duration_since(self.0.started)
     }
 
     /// Whether one of our servers made this record, of a request that came on a connection: it keeps it.
@@ -231,7 +250,7 @@ impl RequestInfo {
 
     /// Closes the record. Only the first call counts; it tells the observers, while the record is locked.
     pub fn finish(&self) {
-        if self.0.finished.swap(true, Ordering::AcqRel) {
+        if self.0.finished.set(Instant::now()).is_err() {
             return;
         }
         let record = self.0.record.lock().unwrap_or_else(PoisonError::into_inner);

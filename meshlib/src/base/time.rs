@@ -49,6 +49,11 @@ impl Deadline {
         Self::at(later(Instant::now(), after))
     }
 
+    /// Whether it is known to be over: by the timer, not by a look at the clock, so only once it was polled.
+    pub fn is_elapsed(&self) -> bool {
+        self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed())
+    }
+
     /// When it is due.
     pub fn instant(&self) -> Instant {
         self.at

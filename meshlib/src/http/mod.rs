@@ -32,6 +32,7 @@
 
 pub mod body;
 pub mod body_guard;
+mod called;
 mod date;
 pub mod grpc;
 #[cfg(feature = "proxy")]
@@ -52,7 +53,6 @@ pub mod serve;
 pub mod server;
 pub mod service;
 
-pub(crate) use self::date::Date;
 #[cfg(feature = "proxy")]
 pub(crate) use self::leave::cut;
 #[cfg(feature = "tls")]
@@ -61,3 +61,4 @@ pub use self::{
     body::Body,
     service::{ArcService, Failed, HttpService, ResponseFuture},
 };
+pub(crate) use self::{called::Called, date::Date};

@@ -19,15 +19,15 @@ use std::{
     fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tower::util::ServiceExt;
+use pin_project::pin_project;
 use tower_service::Service;
 
-use super::body::Body;
+use super::{body::Body, called::Called};
 use crate::base::{BoxError, Error};
 
 /// The boxed future of an erased service.
@@ -60,7 +60,7 @@ impl From<Error> for Failed {
 pub struct ArcService(Arc<dyn HttpService>);
 
 impl ArcService {
-    /// Erases a tower service. Each call clones it and drives it through `oneshot`.
+    /// Erases a tower service. Each call clones it, and calls the clone: at once where that is ready.
     pub fn new<S, B>(service: S) -> Self
     where
         S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -125,7 +125,24 @@ where
     B::Error: Into<BoxError>,
 {
     fn call(&self, request: Request<Body>) -> ResponseFuture {
-        let response = self.0.clone().oneshot(request);
-        Box::pin(async move { response.await.map(|response| response.map(Body::new)).map_err(Error::from_boxed) })
+        Box::pin(EraseResponse(Called::new(self.0.clone(), request)))
+    }
+}
+
+/// Boxes the response's body, unless it is one of ours.
+#[pin_project]
+struct EraseResponse<F>(#[pin] F);
+
+impl<F, B> Future for EraseResponse<F>
+where
+    F: Future<Output = Result<Response<B>, Error>>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<Body>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(self.project().0.poll(cx));
+        Poll::Ready(response.map(|response| response.map(Body::new)))
     }
 }

@@ -74,7 +74,7 @@ impl FinishObserver for HttpStats {
         }
         let gone = record.flags.contains(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
         if !gone {
-            self.time.record(u64::try_from(info.started().elapsed().as_millis()).unwrap_or(u64::MAX));
+            self.time.record(u64::try_from(info.duration().as_millis()).unwrap_or(u64::MAX));
         }
         let Some(status) = record.status.filter(|_| !record.health_check) else { return };
         self.completed.increment();

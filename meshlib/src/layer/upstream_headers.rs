@@ -91,7 +91,8 @@ where
             Some(timeout) => request.headers_mut().insert(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, timeout.clone()),
             None => request.headers_mut().remove(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS),
         };
-        ResponseFuture { started: Instant::now(), info, inner: self.inner.call(request) }
+        let started = info.is_none().then(Instant::now);
+        ResponseFuture { started, info, inner: self.inner.call(request) }
     }
 }
 
@@ -101,7 +102,8 @@ where
 pub struct ResponseFuture<F> {
     #[pin]
     inner: F,
-    started: Instant,
+    /// Of a request that had ended when it came here.
+    started: Option<Instant>,
     /// Of a request that was still being uploaded.
     info: Option<RequestInfo>,
 }
@@ -115,13 +117,20 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx));
-        let from = this.info.as_ref().map_or(Some(*this.started), RequestInfo::request_end);
+        let from = this.started.or_else(|| this.info.as_ref()?.request_end());
         if let (Ok(response), Some(from)) = (&mut response, from) {
             let millis = u64::try_from(from.elapsed().as_millis()).unwrap_or(u64::MAX);
-            response.headers_mut().insert(X_ENVOY_UPSTREAM_SERVICE_TIME, HeaderValue::from(millis));
+            response.headers_mut().insert(X_ENVOY_UPSTREAM_SERVICE_TIME, number(millis));
         }
         Poll::Ready(response)
     }
+}
+
+/// A number as a header's value. Most hosts answer within a few milliseconds: those need no allocation.
+fn number(number: u64) -> HeaderValue {
+    const FEW: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    let few = usize::try_from(number).ok().and_then(|number| FEW.get(number));
+    few.map_or_else(|| HeaderValue::from(number), |few| HeaderValue::from_static(few))
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@
 //! noted for the logs; then the configured filters and the router have it. On the way out an error becomes the local
 //! reply that Envoy would send, and `server` and `date` are set. A panic in a filter is that request's 500.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use futures_util::FutureExt;
 use http::{
@@ -230,8 +233,11 @@ impl Handler for HttpConnectionManager {
         let response = match prepared {
             Ok(()) => {
                 request.extensions_mut().insert(info.clone());
-                let caught = AssertUnwindSafe(self.0.service.call(request)).catch_unwind().await;
-                caught.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal).with_detail("a filter panicked")))
+                let panicked = |_| Err(Error::new(ErrorKind::Internal).with_detail("a filter panicked"));
+                match catch_unwind(AssertUnwindSafe(|| self.0.service.call(request))) {
+                    Ok(response) => AssertUnwindSafe(response).catch_unwind().await.unwrap_or_else(panicked),
+                    Err(panic) => panicked(panic),
+                }
             }
             Err(error) => Err(error),
         };

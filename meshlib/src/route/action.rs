@@ -16,17 +16,16 @@
 
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::Request;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::config::RouteAction;
 use crate::{
-    base::{BoxError, Counter},
+    base::Counter,
     http::Body,
     layer::{
-        timeout::{Timeout, TimeoutLayer},
+        timeout::{RequestBody, Timeout, TimeoutLayer},
         upstream_headers::{UpstreamHeaders, UpstreamHeadersLayer},
     },
 };
@@ -61,17 +60,16 @@ impl<S> Layer<S> for ActionLayer {
     }
 }
 
-/// Hands requests on with a [`Body`], whatever body they come with.
+/// Hands requests on with a [`Body`]: their own, where the timeout does not watch it.
 #[derive(Clone, Debug)]
 pub struct EraseBody<S> {
     inner: S,
 }
 
-impl<S, B> Service<Request<B>> for EraseBody<S>
+impl<S, B> Service<Request<RequestBody<B>>> for EraseBody<S>
 where
     S: Service<Request<Body>>,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
+    Body: From<RequestBody<B>>,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -81,8 +79,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.inner.call(request.map(Body::new))
+    fn call(&mut self, request: Request<RequestBody<B>>) -> Self::Future {
+        self.inner.call(request.map(Body::from))
     }
 }
 
@@ -90,6 +88,7 @@ where
 mod tests {
     use std::time::Duration;
 
+    use bytes::Bytes;
     use http::Response;
     use tower::{ServiceExt, service_fn};
 

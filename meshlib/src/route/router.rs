@@ -38,14 +38,16 @@ use std::{
 use arc_swap::ArcSwap;
 use http::Request;
 use pin_project::pin_project;
-use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::{
     config::{RouteAction, RouteMatch, RouteTableConfig},
     table::{Entries, Entry, Matched, RouteTable, RouteTableError},
 };
-use crate::base::{BoxError, Error, ErrorKind, RequestInfo};
+use crate::{
+    base::{BoxError, Error, ErrorKind, RequestInfo},
+    http::Called,
+};
 
 /// Routes requests to services of type `S`.
 ///
@@ -126,7 +128,7 @@ where
         if let Some(info) = info {
             note(info, &matched);
         }
-        ResponseFuture(State::Route(Oneshot::new(matched.target().clone(), request)))
+        ResponseFuture(State::Route(Called::new(matched.target().clone(), request)))
     }
 }
 
@@ -146,7 +148,7 @@ pub struct ResponseFuture<S: Service<Request<B>>, B>(#[pin] State<S, B>);
 #[expect(clippy::large_enum_variant, reason = "the small one is the rare one")]
 enum State<S: Service<Request<B>>, B> {
     NoRoute(Option<Error>),
-    Route(#[pin] Oneshot<S, Request<B>>),
+    Route(#[pin] Called<S, Request<B>>),
 }
 
 impl<S, B> Future for ResponseFuture<S, B>
@@ -161,7 +163,7 @@ where
             StateProjection::NoRoute(error) => {
                 Poll::Ready(Err(error.take().unwrap_or_else(|| Error::new(ErrorKind::NoRoute))))
             }
-            StateProjection::Route(response) => response.poll(cx).map_err(Error::from_boxed),
+            StateProjection::Route(response) => response.poll(cx),
         }
     }
 }

@@ -54,8 +54,9 @@ impl Link {
         self.opened + Duration::from_millis(self.last_used.load(Ordering::Relaxed))
     }
 
-    fn touch(&self) {
-        let age = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+    fn touch(&self, now: Instant) {
+        let age = now.saturating_duration_since(self.opened).as_millis();
+        let age = u64::try_from(age).unwrap_or(u64::MAX);
         self.last_used.store(age, Ordering::Relaxed);
     }
 
@@ -172,13 +173,20 @@ impl Lease {
     /// The exchange is over, the response's body included. `reuse`: it went to its end, so that an HTTP/1.1 connection
     /// can take another request.
     pub fn finish(&mut self, reuse: bool) {
+        if self.stage == Stage::Busy {
+            self.finish_at(Instant::now(), reuse);
+        }
+    }
+
+    /// The same, where the time is known.
+    pub(in crate::cluster) fn finish_at(&mut self, now: Instant, reuse: bool) {
         if self.stage != Stage::Busy {
             return;
         }
         self.stage = Stage::Done;
         self.link.context.stats().upstream_rq_active.add(-1);
         self.link.host.stats().rq_active.fetch_sub(1, Ordering::Relaxed);
-        self.link.touch();
+        self.link.touch(now);
         if let Some(h1) = self.h1.take().filter(|_| reuse) {
             give_back(Connected { link: self.link.clone(), h1: Some(h1) });
         }

@@ -69,11 +69,12 @@ impl InFlight {
         if success { &stats.rq_success } else { &stats.rq_error }.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn time(&mut self) {
+    fn time(&mut self, now: Instant) {
         if std::mem::replace(&mut self.timed, true) {
             return;
         }
-        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let elapsed = now.saturating_duration_since(self.started);
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         self.admitted.0.stats().upstream_rq_time.record(millis);
     }
 }
@@ -89,13 +90,14 @@ impl Drop for InFlight {
 
 impl BodyGuard for InFlight {
     fn ended(&mut self, end: BodyEnd<'_>) {
-        self.time();
+        let now = Instant::now();
+        self.time(now);
         match end {
             BodyEnd::Complete(trailers) => {
                 // A gRPC response without a status has failed.
                 let code = trailers.and_then(grpc::code_in);
                 self.judge(!self.grpc || code.is_some_and(|code| !is_server_error(code)));
-                self.lease.finish(true);
+                self.lease.finish_at(now, true);
             }
             BodyEnd::Failed(error) => {
                 self.info.update(|record| {
@@ -107,7 +109,7 @@ impl BodyGuard for InFlight {
                 // As Envoy counts: the head was a success, the rest is an error.
                 self.judged = false;
                 self.judge(false);
-                self.lease.finish(false);
+                self.lease.finish_at(now, false);
             }
         }
     }

@@ -22,19 +22,22 @@ pub(crate) struct RecvBody {
     role: Role,
     received: Option<RequestInfo>,
     ended: bool,
+    /// Whether what was read last was the end of the stream. As of then: to ask `h2` takes two locks, and a request's
+    /// way through the layers asks a dozen times.
+    last: bool,
 }
 
 impl RecvBody {
-    /// A request's body; its bytes are counted into `info`.
+    /// A request's body, which has not ended yet; its bytes are counted into `info`, and its end is noted there.
     pub(super) fn request(stream: RecvStream, seen: Arc<Seen>, info: RequestInfo) -> Self {
         let inbox = Inbox::new(stream, seen, None);
-        Self { inbox, unreleased: 0, role: Role::Server, received: Some(info), ended: false }
+        Self { inbox, unreleased: 0, role: Role::Server, received: Some(info), ended: false, last: false }
     }
 
-    /// A response's body, which keeps `in_use` until it is done.
+    /// A response's body, which has not ended yet; it keeps `in_use` until it is done.
     pub(super) fn response(stream: RecvStream, seen: Arc<Seen>, in_use: InUse) -> Self {
         let inbox = Inbox::new(stream, seen, Some(in_use));
-        Self { inbox, unreleased: 0, role: Role::Client, received: None, ended: false }
+        Self { inbox, unreleased: 0, role: Role::Client, received: None, ended: false, last: false }
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
@@ -45,7 +48,7 @@ impl RecvBody {
             return Poll::Ready(Some(self.data(data)));
         }
         let trailers = ready!(self.inbox.poll_trailers(cx));
-        self.ended = true;
+        self.end();
         Poll::Ready(match trailers {
             Ok(Some(trailers)) => Some(self.trailers(trailers)),
             Ok(None) => None,
@@ -76,18 +79,28 @@ impl RecvBody {
 
     fn data(&mut self, data: Result<Bytes, h2::Error>) -> Result<Frame<Bytes>, Error> {
         let data = data.map_err(|error| {
-            self.ended = true;
+            self.end();
             self.error(error)
         })?;
         self.unreleased = data.len();
+        self.last = self.inbox.is_end_stream();
         if let Some(info) = &self.received {
             info.add_bytes_received(data.len() as u64);
+            if self.last {
+                info.note_request_end();
+            }
         }
         Ok(Frame::data(data))
     }
 
+    /// Nothing more is to be read.
+    fn end(&mut self) {
+        self.ended = true;
+        self.received.iter().for_each(RequestInfo::note_request_end);
+    }
+
     pub(crate) fn is_end_stream(&self) -> bool {
-        self.ended || self.inbox.is_end_stream()
+        self.ended || self.last
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
@@ -97,6 +110,8 @@ impl RecvBody {
 
 impl Drop for RecvBody {
     fn drop(&mut self) {
+        // Nobody wants the rest of a request: it has ended as well.
+        self.received.iter().for_each(RequestInfo::note_request_end);
         // Trailers that nobody asked for.
         let seen = self.inbox.seen();
         if seen.is_remembering() && !self.ended {

@@ -56,7 +56,7 @@ impl Source<'_> {
             }
             Op::BytesReceived => digits::push(line, info.bytes_received()),
             Op::BytesSent => digits::push(line, info.bytes_sent()),
-            Op::Duration => push_millis(line, info.started().elapsed()),
+            Op::Duration => push_millis(line, info.duration()),
             Op::RequestDuration => match info.request_end() {
                 Some(end) => push_millis(line, end.saturating_duration_since(info.started())),
                 None => push_text(line, None),

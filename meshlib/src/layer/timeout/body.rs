@@ -2,28 +2,54 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use pin_project::{pin_project, pinned_drop};
+use pin_project::pin_project;
 
 use super::clock::{Clock, UploadEnd};
-use crate::base::{BoxError, Error};
+use crate::{
+    base::{BoxError, Error},
+    http,
+};
 
 /// A request body that tells its end. Dropped before it, it has ended as well: nobody wants the rest.
-#[pin_project(PinnedDrop)]
+#[pin_project]
 #[derive(Debug, Default)]
 pub struct RequestBody<B> {
     #[pin]
     inner: B,
-    end: Option<Arc<UploadEnd>>,
+    end: Option<NoteOnDrop>,
+}
+
+#[derive(Debug)]
+struct NoteOnDrop(UploadEnd);
+
+impl Drop for NoteOnDrop {
+    fn drop(&mut self) {
+        self.0.note();
+    }
 }
 
 impl<B> RequestBody<B> {
-    pub(super) fn new(inner: B, end: Option<Arc<UploadEnd>>) -> Self {
-        Self { inner, end }
+    pub(super) fn new(inner: B, end: Option<UploadEnd>) -> Self {
+        Self { inner, end: end.map(NoteOnDrop) }
+    }
+}
+
+/// As one of ours. Where there is nothing to tell, the inner body itself: no box.
+impl<B> From<RequestBody<B>> for http::Body
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn from(body: RequestBody<B>) -> Self {
+        match body {
+            RequestBody { inner, end: None } => Self::new(inner),
+            body => Self::new(body),
+        }
     }
 }
 
@@ -39,8 +65,8 @@ impl<B: Body> Body for RequestBody<B> {
             Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || this.inner.is_end_stream(),
             Poll::Ready(_) => true,
         };
-        if ended && let Some(end) = this.end.take() {
-            end.signal();
+        if ended {
+            *this.end = None;
         }
         frame
     }
@@ -51,15 +77,6 @@ impl<B: Body> Body for RequestBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
-    }
-}
-
-#[pinned_drop]
-impl<B> PinnedDrop for RequestBody<B> {
-    fn drop(self: Pin<&mut Self>) {
-        if let Some(end) = self.project().end.take() {
-            end.signal();
-        }
     }
 }
 

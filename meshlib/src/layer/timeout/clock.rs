@@ -2,46 +2,45 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
-use crate::base::{Counter, Error, ErrorKind, RequestInfo, time::Deadline};
+use crate::base::{Counter, Error, ErrorKind, RequestInfo, info::RequestEnd, time::Deadline};
 
-/// The end of an upload, told by the request's body to whoever times the response.
-#[derive(Debug)]
-pub(super) struct UploadEnd {
-    at: OnceLock<Instant>,
-    waker: AtomicWaker,
-    info: Option<RequestInfo>,
+/// The end of an upload: in the request's record, or on its own where there is none.
+#[derive(Clone, Debug)]
+pub(super) enum UploadEnd {
+    Recorded(RequestInfo),
+    Alone(Arc<RequestEnd>),
 }
 
 impl UploadEnd {
-    /// Notes the end in the record as well.
-    pub(super) fn new(info: Option<RequestInfo>) -> Arc<Self> {
-        Arc::new(Self { at: OnceLock::new(), waker: AtomicWaker::new(), info })
+    pub(super) fn new(info: Option<&RequestInfo>) -> Self {
+        info.map_or_else(|| Self::Alone(Arc::default()), |info| Self::Recorded(info.clone()))
     }
 
-    pub(super) fn signal(&self) {
-        if self.at.set(Instant::now()).is_ok() {
-            self.waker.wake();
-            if let Some(info) = &self.info {
-                info.note_request_end();
-            }
+    /// The upload has ended.
+    pub(super) fn note(&self) {
+        match self {
+            Self::Recorded(info) => info.note_request_end(),
+            Self::Alone(end) => end.note(),
         }
     }
 
-    fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Instant> {
-        if let Some(at) = self.at.get() {
-            return Poll::Ready(*at);
+    /// Whether the upload tells its end without help.
+    pub(super) fn is_noted(&self) -> bool {
+        matches!(self, Self::Recorded(info) if info.notes_request_end())
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<Instant> {
+        match self {
+            Self::Recorded(info) => info.poll_request_end(cx),
+            Self::Alone(end) => end.poll(cx),
         }
-        self.waker.register(cx.waker());
-        // It may have ended while the waker was being registered.
-        self.at.get().map_or(Poll::Pending, |at| Poll::Ready(*at))
     }
 }
 
@@ -49,7 +48,7 @@ impl UploadEnd {
 #[derive(Debug)]
 pub(super) struct Clock {
     timeout: Duration,
-    upload: Option<Arc<UploadEnd>>,
+    upload: Option<UploadEnd>,
     deadline: Option<Deadline>,
     info: Option<RequestInfo>,
     counter: Option<Counter>,
@@ -58,7 +57,7 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) fn new(
         timeout: Duration,
-        upload: Option<Arc<UploadEnd>>,
+        upload: Option<UploadEnd>,
         info: Option<RequestInfo>,
         counter: Option<Counter>,
     ) -> Self {
@@ -74,9 +73,9 @@ impl Clock {
     /// The same without waiting: for a response that never lets the timer have its turn.
     pub(super) fn expired(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         match &self.deadline {
-            Some(deadline) if deadline.instant() <= Instant::now() => self.expire(),
+            Some(deadline) if deadline.is_elapsed() => self.expire(),
             Some(_) => Poll::Pending,
-            // The upload may have ended meanwhile: from now on there is a deadline to compare with.
+            // The upload may have ended meanwhile: from now on there is a timer to ask.
             None => self.poll_expired(cx),
         }
     }
@@ -86,7 +85,7 @@ impl Clock {
             Some(deadline) => deadline,
             None => {
                 let end = match &self.upload {
-                    Some(upload) => ready!(upload.poll_ended(cx)),
+                    Some(upload) => ready!(upload.poll(cx)),
                     None => Instant::now(),
                 };
                 self.deadline.insert(Deadline::at(end + self.timeout))

@@ -95,7 +95,6 @@ where
         self.inner.poll_ready(cx).map_err(Error::from_boxed)
     }
 
-    // An allocation, and a count on the record, for a request that is still being uploaded: most calls by gRPC.
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let info = RequestInfo::of(request.extensions()).cloned();
         let upload = if request.body().is_end_stream() {
@@ -103,11 +102,13 @@ where
             None
         } else {
             let wanted = self.config.timeout.is_some() || info.is_some();
-            wanted.then(|| UploadEnd::new(info.clone()))
+            wanted.then(|| UploadEnd::new(info.as_ref()))
         };
         let timeout = self.config.timeout;
         let clock = timeout.map(|timeout| Clock::new(timeout, upload.clone(), info, self.config.counter.clone()));
-        let request = request.map(|body| RequestBody::new(body, upload));
+        // A body of our own servers tells its end by itself.
+        let watched = upload.filter(|upload| !upload.is_noted());
+        let request = request.map(|body| RequestBody::new(body, watched));
         ResponseFuture { inner: self.inner.call(request), clock }
     }
 }

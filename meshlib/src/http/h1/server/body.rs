@@ -22,7 +22,7 @@ use crate::{
 /// How much of an upload that nobody wants hyper may have read already, so that it finds the next request.
 const DRAINED: u64 = 8192;
 
-/// What the client uploads. Its trailers are dropped, as Envoy drops them unless told otherwise.
+/// What the client uploads; its end is noted in the record. Its trailers are dropped, as Envoy drops them unless told otherwise.
 #[pin_project(PinnedDrop)]
 pub(crate) struct RequestBody {
     #[pin]
@@ -36,6 +36,7 @@ impl RequestBody {
     /// Most requests have no body: they get an empty one, which costs nothing.
     pub(super) fn of(inner: Incoming, info: &RequestInfo, state: &Arc<State>) -> Body {
         if inner.is_end_stream() {
+            info.note_request_end();
             state.uploaded();
             return Body::empty();
         }
@@ -53,6 +54,7 @@ impl http_body::Body for RequestBody {
             Some(Ok(frame)) => frame.into_data().ok(),
             Some(Err(error)) => {
                 this.state.close();
+                this.info.note_request_end();
                 return Poll::Ready(Some(Err(broken(error))));
             }
             None => None,
@@ -62,6 +64,7 @@ impl http_body::Body for RequestBody {
         }
         if frame.is_none() || this.inner.is_end_stream() {
             *this.ended = true;
+            this.info.note_request_end();
             this.state.uploaded();
         }
         Poll::Ready(frame.map(|data| Ok(Frame::data(data))))
@@ -79,6 +82,8 @@ impl http_body::Body for RequestBody {
 #[pinned_drop]
 impl PinnedDrop for RequestBody {
     fn drop(self: Pin<&mut Self>) {
+        // Nobody wants the rest: the request has ended as well.
+        self.info.note_request_end();
         // Of a long upload hyper reads no more, and closes after the response: the client should know.
         if !self.ended && self.inner.size_hint().exact().is_none_or(|left| left > DRAINED) {
             self.state.close();
