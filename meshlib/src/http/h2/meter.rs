@@ -14,8 +14,8 @@ use h2::Reason;
 use super::{
     bucket::TokenBucket,
     frames::{
-        CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PUSH_PROMISE, RST_STREAM, SETTINGS,
-        WINDOW_UPDATE,
+        CONTINUATION, DATA, END_HEADERS, END_STREAM, FLAGS, Frames, GOAWAY, HEADER, HEADERS, PUSH_PROMISE, RST_STREAM,
+        SETTINGS, WINDOW_UPDATE,
     },
     limits::HeadLimits,
     seen::{LONG_BLOCK, Seen},
@@ -129,10 +129,12 @@ impl FrameMeter {
     pub(super) fn inspect(&mut self, bytes: &mut [u8]) -> usize {
         let mut at = self.incoming.skip(bytes.len());
         while let Some(byte) = bytes.get(at).copied() {
-            let complete = self.incoming.push(byte);
-            at += 1;
-            if self.incoming.len() == 5 && self.is_empty_data() {
-                self.hide(bytes, at);
+            let whole = self.incoming.take(bytes.get(at..).unwrap_or_default());
+            let complete = whole || self.incoming.push(byte);
+            let flags = if whole { at + FLAGS } else { at };
+            at += if whole { HEADER } else { 1 };
+            if (whole || self.incoming.len() == FLAGS + 1) && self.is_empty_data() {
+                self.hide(bytes, flags);
             }
             if complete {
                 self.received();
@@ -198,9 +200,9 @@ impl FrameMeter {
         self.incoming.length() == 0 && self.incoming.kind() == DATA && !self.incoming.has(END_STREAM)
     }
 
-    /// `at` is behind the flags, so the type is two bytes back.
-    fn hide(&mut self, bytes: &mut [u8], at: usize) {
-        if let Some(kind) = at.checked_sub(2).and_then(|kind| bytes.get_mut(kind)) {
+    /// The type is right before the flags.
+    fn hide(&mut self, bytes: &mut [u8], flags: usize) {
+        if let Some(kind) = flags.checked_sub(1).and_then(|kind| bytes.get_mut(kind)) {
             *kind = IGNORED;
             self.incoming.set_kind(IGNORED);
         }

@@ -25,10 +25,8 @@ pub(super) enum Sent {
 
 /// Sees what is sent: counts it, copies it.
 pub(super) trait Observe {
-    /// Whether this is a request of which no piece was sent yet.
-    fn is_first(&self) -> bool {
-        false
-    }
+    /// Whether no piece was sent yet.
+    fn is_first(&self) -> bool;
 
     /// A piece of the body goes out.
     fn data(&mut self, data: &Bytes);
@@ -52,9 +50,9 @@ pub(super) struct SendBody {
     reason: Reason,
 }
 
-/// The first piece of a request's body goes along with its head, window or not, unless it is larger than this: a
-/// stream is shown its window only when its connection is polled after the head was sent, and a unary call would take
-/// a turn and a write more. What there is no window for waits in h2.
+/// The first piece of a body goes along with its head, window or not, unless it is larger than this. A stream is shown
+/// its window only when its connection is polled after the head was sent, and a unary call would take a turn and a
+/// write more; and to ask for it takes three locks. What there is no window for waits in h2.
 const FIRST_PIECE: usize = 16 << 10;
 
 impl SendBody {

@@ -7,7 +7,8 @@ use bytes::{BufMut, BytesMut};
 /// Appends a value as text. What is no text, and what a terminal or a line reader would obey, is escaped: control
 /// characters as `\u{7}` and stray bytes as `\xff`. Quotes stay as they are, as in Envoy's lines.
 pub(super) fn push(line: &mut BytesMut, value: &[u8]) {
-    if value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+    // To the end, whatever comes: so the compiler looks at 16 bytes at once.
+    if value.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~')) {
         line.put_slice(value);
         return;
     }
