@@ -78,8 +78,10 @@ async fn serve_as<T: Io, H: Handler>(
     drain: Drain,
 ) {
     match codec {
-        Sniffed::Http1 => h1::server::serve(io, connection, handler, options, drain).await,
-        Sniffed::Http2 => super::h2::server::serve(io, connection, handler, options, drain).await,
+        // A box of its own for each: in the connection's task the larger one's room would be taken by both, and that of
+        // what came before, TLS and the look at the first bytes. An idle connection had 12 KB there.
+        Sniffed::Http1 => Box::pin(h1::server::serve(io, connection, handler, options, drain)).await,
+        Sniffed::Http2 => Box::pin(super::h2::server::serve(io, connection, handler, options, drain)).await,
     }
 }
 

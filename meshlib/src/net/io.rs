@@ -93,7 +93,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Rewind<T> {
 pub async fn close_gently<T: AsyncRead + AsyncWrite + Unpin>(mut io: T, within: Duration) {
     let close = pin!(async {
         io.shutdown().await?;
-        let mut discarded = [0; 4096];
+        // Not in the future, which is part of the connection's for as long as that lives.
+        let mut discarded = vec![0; 4096];
         while io.read(&mut discarded).await? > 0 {}
         Result::Ok(())
     });

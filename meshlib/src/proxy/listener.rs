@@ -179,7 +179,8 @@ impl ConnectionStack {
             let accepted = tokio::select! {
                 biased;
                 // The acceptor counts its own failures.
-                accepted = tls.accept(io) => accepted.ok(),
+                // In a box, whose room is free once it is done.
+                accepted = Box::pin(tls.accept(io)) => accepted.ok(),
                 () = too_late(&drain) => None,
             };
             if let Some((io, info)) = accepted {

@@ -88,19 +88,7 @@ pub async fn serve<T: Io, H: Handler>(
 ) {
     let limits = HeadLimits::new(options.max_request_headers_bytes, options.max_request_headers_count);
     let (adapter, flush, seen) = adapt(io, Role::Server, limits);
-    let mut handshake = std::pin::pin!(builder(options, &limits).handshake::<_, Bytes>(adapter));
-    let handshake = std::future::poll_fn(|cx| {
-        let handshake = handshake.as_mut().poll(cx);
-        // An error of the socket shows in the handshake as well.
-        let _ = flush.poll(cx);
-        handshake
-    });
-    let begun = tokio::select! {
-        biased;
-        begun = in_time(options.first_timeout(), handshake) => begun,
-        () = too_late(&drain) => None,
-    };
-    let Some(Ok(h2)) = begun else { return };
+    let Some(h2) = Box::pin(begin(adapter, &flush, options, &limits, &drain)).await else { return };
     let streams = Streams {
         handler,
         connection,
@@ -123,9 +111,30 @@ pub async fn serve<T: Io, H: Handler>(
         drain_timeout: options.drain_timeout,
     };
     std::future::poll_fn(|cx| driver.poll(cx)).await;
-    let Driver { h2, flush, .. } = driver;
-    drop(h2);
+    let flush = driver.end();
     flush.close(DELAYED_CLOSE).await;
+}
+
+/// The connection after its preface; `None` when that does not come, or not in time.
+async fn begin<T: Io>(
+    adapter: Adapter<T>,
+    flush: &Flush<T>,
+    options: &ServerOptions,
+    limits: &HeadLimits,
+    drain: &Drain,
+) -> Option<Connection<Adapter<T>, Bytes>> {
+    let mut handshake = std::pin::pin!(builder(options, limits).handshake(adapter));
+    let handshake = std::future::poll_fn(|cx| {
+        let handshake = handshake.as_mut().poll(cx);
+        // An error of the socket shows in the handshake as well.
+        let _ = flush.poll(cx);
+        handshake
+    });
+    tokio::select! {
+        biased;
+        begun = in_time(options.first_timeout(), handshake) => begun?.ok(),
+        () = too_late(drain) => None,
+    }
 }
 
 /// Zero disables a time.
@@ -204,6 +213,11 @@ impl<T: Io, H: Handler> Driver<T, H> {
         // Everything written in this turn leaves now. An error shows at the next read.
         let _ = self.flush.poll(cx);
         self.poll_shutdown(cx)
+    }
+
+    /// The connection and its streams are over; what is left to do is to close the socket.
+    fn end(self) -> Flush<T> {
+        self.flush
     }
 
     fn poll_phases(&mut self, cx: &mut Context<'_>) {

@@ -161,3 +161,18 @@ async fn never_more_than_the_preface_is_read() {
     let (_, io) = sniff(&preface[..]).await.unwrap();
     assert_eq!(io.into_parts().1, b"and the first frames");
 }
+
+/// An idle connection is little more than its task, so what that holds is most of what it costs. Whoever makes it
+/// larger has a reason, and raises the number here; a local that lives across an await belongs into a box otherwise.
+#[tokio::test]
+async fn the_futures_of_a_connection_are_small() {
+    let io = || -> BoxIo { Box::new(tokio::io::duplex(1).0) };
+    let connection = Arc::new(ConnectionInfo::new(None, None));
+    let options = Arc::new(ServerOptions::default());
+    let http1 = h1::server::serve(io(), connection.clone(), Versions, &options, Drain::new());
+    assert!(size_of_val(&http1) <= 1344, "HTTP/1: {}", size_of_val(&http1));
+    let http2 = crate::http::h2::server::serve(io(), connection.clone(), Versions, &options, Drain::new());
+    assert!(size_of_val(&http2) <= 2624, "HTTP/2: {}", size_of_val(&http2));
+    let either = serve_connection(io(), connection, Versions, options.clone(), Drain::new());
+    assert!(size_of_val(&either) <= 672, "before the codec is known: {}", size_of_val(&either));
+}
