@@ -21,7 +21,7 @@ class Goals:
     def verdict(self, goal, level, title, text, reached):
         word = {True: "reached", False: "MISSED", None: "not measured"}[reached]
         self.lines.append({"goal": goal, "level": level, "work": title, "text": text, "reached": reached,
-                           "line": f"{goal:4} {level:8} {word:12} {title}: {text}"})
+                           "line": f"{level:8} {word:13} {title}: {text}"})
 
     def best(self, title, peers, key="cost", most=False):
         """The peer with the least (or the most) of it, and how much."""

@@ -11,7 +11,7 @@
 
 use std::{
     error::Error,
-    io::{ErrorKind, Read, Write},
+    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
     sync::Arc,
@@ -29,8 +29,9 @@ use rustls::{
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Answered by the proxies themselves, so that no host has a share in it.
-const REQUEST: &[u8] =
-    b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-envoy-livenessprobe: healthz\r\nconnection: close\r\n\r\n";
+const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-envoy-livenessprobe: healthz\r\n\r\n";
+/// No answer's head is longer.
+const MOST: usize = 4096;
 
 fn main() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -100,14 +101,22 @@ fn connect(address: SocketAddr, config: Arc<ClientConfig>) -> Result<HandshakeKi
     let connection = ClientConnection::new(config, ServerName::try_from("localhost")?)?;
     let mut stream = StreamOwned::new(connection, socket);
     stream.write_all(REQUEST)?;
-    let mut answer = Vec::new();
-    // Some servers end without TLS's own end; the answer's start says enough here.
-    match stream.read_to_end(&mut answer) {
-        Err(error) if error.kind() != ErrorKind::UnexpectedEof => return Err(error.into()),
-        _ => {}
-    }
-    if !answer.starts_with(b"HTTP/1.1 200 ") {
-        return Err(format!("the answer was {:?}", String::from_utf8_lossy(&answer)).into());
+    let answer = read_head(&mut stream)?;
+    if !answer.starts_with("http/1.1 200 ") || !answer.contains("\r\ncontent-length: 0\r\n") {
+        return Err(format!("the answer was {answer:?}").into());
     }
     stream.conn.handshake_kind().ok_or_else(|| "no handshake".into())
+}
+
+/// An answer's head in small letters. The connection is then closed from here: some servers would wait for that.
+fn read_head(stream: &mut impl Read) -> Result<String, BoxError> {
+    let (mut answer, mut piece) = (String::new(), [0; 1024]);
+    while !answer.ends_with("\r\n\r\n") && answer.len() < MOST {
+        let length = stream.read(&mut piece)?;
+        if length == 0 {
+            return Err(format!("the connection ended after {answer:?}").into());
+        }
+        answer.push_str(&String::from_utf8_lossy(piece.get(..length).unwrap_or(&[])).to_ascii_lowercase());
+    }
+    Ok(answer)
 }
