@@ -7,7 +7,7 @@ HEAD = ["work", "target", "cost", "x meshlib (min-max)", "per second", "p50 µs"
 # What else a sample may hold, with its unit.
 MORE = {"MB/s": "{:.0f} MB/s", "MB per CPU-second": "{:.0f} MB per CPU-second",
         "per CPU-second": "{:.0f} per CPU-second", "idle": "{:.1f} MB idle",
-        "CPU apart": "CPU {:.0f} % apart", "added p50": "p50 {:+.0f} µs to the direct way"}
+        "CPU apart": "CPU {:.0f} % apart", "connections apart": "connections {:.0f} % apart", "added p50": "p50 {:+.0f} µs to the direct way"}
 
 
 def number(value, digits=0):

@@ -29,33 +29,42 @@ def sockets_at(port):
     return {line[9] for line in lines if line[1].endswith(end) and line[3] == ESTABLISHED}
 
 
-def connections_by_epoll(pids, port):
-    """How many of a listener's connections each epoll instance of these processes watches. Each worker has its own."""
-    wanted = {f"socket:[{inode}]" for inode in sockets_at(port)}
-    counts = {}
-    for pid in pids:
+class Watch(threading.Thread):
+    """Looks, until told to stop, which epoll instance watches which of a listener's connections: each worker has one.
+
+    What was seen is kept, since some proxies stop watching what they have just read from."""
+
+    def __init__(self, pids, port):
+        super().__init__()
+        self.pids = pids
+        self.port = port
+        self.stopped = threading.Event()
+        self.seen = {}
+
+    def run(self):
+        while not self.stopped.wait(0.05):
+            wanted = {f"socket:[{inode}]" for inode in sockets_at(self.port)}
+            for pid in self.pids:
+                self._look(pid, wanted)
+
+    def _look(self, pid, wanted):
+        links = {}
         for descriptor in os.listdir(f"/proc/{pid}/fd"):
-            count = _watched(pid, descriptor, wanted)
-            if count:
-                counts[pid, descriptor] = count
-    return sorted(counts.values(), reverse=True)
-
-
-def _watched(pid, descriptor, wanted):
-    try:
-        if "eventpoll" not in os.readlink(f"/proc/{pid}/fd/{descriptor}"):
-            return 0
-        with open(f"/proc/{pid}/fdinfo/{descriptor}") as file:
-            watched = set(re.findall(r"tfd:\s*(\d+)", file.read()))
-        links = []
-        for one in watched:
             try:
-                links.append(os.readlink(f"/proc/{pid}/fd/{one}"))
+                links[descriptor] = os.readlink(f"/proc/{pid}/fd/{descriptor}")
             except FileNotFoundError:
                 pass  # closed since
-        return len(wanted.intersection(links))
-    except FileNotFoundError:
-        return 0
+        for descriptor, link in links.items():
+            if "eventpoll" in link:
+                with open(f"/proc/{pid}/fdinfo/{descriptor}") as file:
+                    watched = {links.get(one) for one in re.findall(r"tfd:\s*(\d+)", file.read())}
+                self.seen.setdefault((pid, descriptor), set()).update(watched & wanted)
+
+    def connections(self):
+        """How many connections each worker had; descriptors that stand for the same instance count once."""
+        self.stopped.set()
+        self.join()
+        return sorted((len(one) for one in {frozenset(seen) for seen in self.seen.values()} if one), reverse=True)
 
 
 def apart(shares):
@@ -76,31 +85,22 @@ class Spread(Workload):
         self.streams = streams
 
     def run(self, world, running, scale):
-        count = scaled(30000, scale, 10 * self.clients)
+        count = scaled(30000, scale, 6000)
         port = running.ports["h2c"]
         load = Load("h2c", self.clients, self.streams, count, world.bodies.of(11), expected=11)
-        seen = []
-        done = threading.Event()
-        watch = threading.Thread(target=self._watch, args=(running.pids(), port, done, seen))
+        watch = Watch(running.pids(), port)
         before, threads = running.cpu(), cpu_by_thread(running.pids())
         watch.start()
         try:
             rate, times = load.run(f"{self.title}, {running.name}", port, world.directory)
         finally:
-            done.set()
-            watch.join()
+            connections = watch.connections()
         used = running.cpu() - before
         shares = [now - threads.get(task, 0) for task, now in cpu_by_thread(running.pids()).items()]
-        connections = max(seen, key=sum, default=[])
         return {"cost": used / 1000 / load.requests, "rate": rate, "p50": percentile(times, 500),
                 "p99": percentile(times, 990), "CPU apart": apart(shares), "connections": connections,
                 "connections apart": apart(connections) if sum(connections) == self.clients else None,
                 "memory": running.memory()}
-
-    @staticmethod
-    def _watch(pids, port, done, seen):
-        while not done.wait(0.1):
-            seen.append(connections_by_epoll(pids, port))
 
 
 def two_workers():
