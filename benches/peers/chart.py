@@ -8,9 +8,9 @@ COLOURS = {"envoy oghttp2": "#d62728", "envoy nghttp2": "#ff9896", "haproxy same
            "nginx same": "#2ca02c", "nginx bare": "#98df8a"}
 OTHER = "#9467bd"
 LEFT, WIDTH, ROW, TOP = 290, 640, 20, 84
-# The axis is logarithmic, from a tenth to forty times meshlib's cost.
-LEAST, MOST = 0.1, 40
-MARKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40)
+# The axis is logarithmic, from a twentieth to twenty times meshlib's cost.
+LEAST, MOST = 0.05, 20
+MARKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
 
 def x(ratio):

@@ -47,8 +47,12 @@ class Process:
 
     def cpu(self):
         """CPU time so far in nanoseconds, user and system, of all threads and children, ended threads included."""
-        # The clock of another process: see clock_getcpuclockid(3).
-        return sum(time.clock_gettime_ns(~pid << 3 | 2) for pid in self.pids())
+        try:
+            # The clock of another process: see clock_getcpuclockid(3).
+            return sum(time.clock_gettime_ns(~pid << 3 | 2) for pid in self.pids())
+        except OSError as error:
+            self.must_live()
+            raise Failure(f"{self.name}: its CPU time cannot be read, one of its processes may have ended") from error
 
     def memory(self):
         """Resident bytes; pages that processes share are counted in each."""

@@ -56,10 +56,10 @@ def build(profile, with_meshlib):
     """Builds meshlib's binary and the bench's own programs, and answers where they are."""
     # Apart, so that features which only the benches switch on are not in the binary that is measured.
     if with_meshlib:
-        run(["cargo", "build", "-q", "--profile", profile, "-p", "meshlib-bin"], cwd=ROOT)
+        run(["cargo", "build", "--profile", profile, "-p", "meshlib-bin"], cwd=ROOT)
     helpers = ["peers-backend", "tls-handshakes"]
     bins = [argument for name in helpers for argument in ("--bin", name)]
-    run(["cargo", "build", "-q", "--release", "-p", "meshlib-benches", *bins], cwd=ROOT)
+    run(["cargo", "build", "--release", "-p", "meshlib-benches", *bins], cwd=ROOT)
     target = os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR", "target"))
     found = {name: os.path.join(target, "release", name) for name in helpers}
     if with_meshlib:
@@ -71,6 +71,11 @@ def versions(programs):
     """What each program says about itself, in a line."""
     questions = {"meshlib": "--version", "envoy": "--version", "haproxy": "-v", "nginx": "-v", "h2load": "--version"}
     return {name: first_line([programs[name], question]) for name, question in questions.items() if name in programs}
+
+
+def commit():
+    """Which commit is checked out, and whether files differ from it."""
+    return first_line(["git", "-C", ROOT, "describe", "--always", "--dirty", "--exclude=*"])
 
 
 def first_line(command):

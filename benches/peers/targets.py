@@ -121,12 +121,12 @@ class Envoy(EnvoyFile):
 
 
 class Haproxy(Target):
-    def __init__(self, world, name, program, same):
+    def __init__(self, world, name, program, same, reuse):
         super().__init__(world, name, program)
-        self.same = same
+        self.options = (same, reuse)
 
     def command(self, ports, workers, directory):
-        text = haproxy_file.edge(ports, self.world.hosts, self.world.certificates, self.same, workers)
+        text = haproxy_file.edge(ports, self.world.hosts, self.world.certificates, self.options, workers)
         return [self.program, "-db", "-f", self.write(directory, "haproxy.cfg", text)]
 
 
@@ -141,7 +141,7 @@ class Nginx(Target):
         return [self.program, "-p", directory, "-c", self.write(directory, "nginx.conf", text)]
 
 
-def all_targets(world, more_meshlibs):
+def all_targets(world, more_meshlibs, reuse):
     """meshlib first, more builds of it next, the peers after them."""
     programs = world.programs
     targets = [Meshlib(world, "meshlib", programs["meshlib"])] if "meshlib" in programs else []
@@ -149,8 +149,8 @@ def all_targets(world, more_meshlibs):
     return targets + [
         Envoy(world, "envoy oghttp2", programs["envoy"], True),
         Envoy(world, "envoy nghttp2", programs["envoy"], False),
-        Haproxy(world, "haproxy same", programs["haproxy"], True),
-        Haproxy(world, "haproxy bare", programs["haproxy"], False),
+        Haproxy(world, "haproxy same", programs["haproxy"], True, reuse),
+        Haproxy(world, "haproxy bare", programs["haproxy"], False, reuse),
         Nginx(world, "nginx same", programs["nginx"], True),
         Nginx(world, "nginx bare", programs["nginx"], False),
     ]
