@@ -64,12 +64,13 @@ def svg(results, base, caption):
     titles = [workload.title for workload in results.workloads]
     targets = list(dict.fromkeys(target for title in titles for target in results.targets(title) if target != base))
     bottom = TOP + ROW * len(titles) + 6
-    parts = [text(LEFT, 22, f"Cost as a multiple of {base}'s (CPU time; P6: memory)", size=15, more='font-weight="bold"'),
+    headline = f"Cost as a multiple of {base}'s (CPU time; P6: memory)"
+    parts = [text(LEFT, 22, headline, size=15, more='font-weight="bold"'),
              *legend(targets, 46), *axis(bottom)]
     for number, title in enumerate(titles):
         parts += row(results, title, base, TOP + ROW * number + ROW / 2)
-    parts.append(text(LEFT, bottom + 18, f"right of 1x: costs more than {base}; lines: least to most of the rounds. {caption}",
-                      size=11))
+    caption = f"right of 1x: costs more than {base}; lines: least to most of the rounds. {caption}"
+    parts.append(text(LEFT, bottom + 18, caption, size=11))
     width, height = LEFT + WIDTH + 60, bottom + 32
     return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
                       f'height="{height}" font-family="sans-serif">',

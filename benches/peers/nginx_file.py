@@ -1,4 +1,4 @@
-"""nginx's configuration: only relaying, or doing the same as the reference edge, as far as it can (no active checks)."""
+"""nginx's configuration: only relaying, or doing the same as the reference edge, but for active checks: it has none."""
 
 import grp
 import os

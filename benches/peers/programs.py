@@ -32,10 +32,12 @@ def install_packages():
     missing = sorted({package for program, package in PACKAGES.items() if not find(program)})
     if missing:
         prefix = [] if os.geteuid() == 0 else ["sudo"]
-        environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-        if subprocess.run([*prefix, "apt-get", "install", "-y", *missing], stdout=sys.stderr, env=environment).returncode:
-            run([*prefix, "apt-get", "update"], env=environment)
-            run([*prefix, "apt-get", "install", "-y", *missing], env=environment)
+        install = [*prefix, "apt-get", "install", "-y", *missing]
+        try:
+            run(install)
+        except Failure:
+            run([*prefix, "apt-get", "update"])
+            run(install)
     return {program: find(program) for program in PACKAGES}
 
 

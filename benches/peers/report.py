@@ -3,11 +3,13 @@
 import json
 import statistics
 
-HEAD = ["work", "target", "cost", "x meshlib (min-max)", "per second", "p50 µs", "p99 µs", "p99.9 µs", "MB resident", "more"]
+HEAD = ["work", "target", "cost", "x {base} (min-max)", "per second", "p50 µs", "p99 µs", "p99.9 µs", "MB resident",
+        "more"]
 # What else a sample may hold, with its unit.
 MORE = {"MB/s": "{:.0f} MB/s", "MB per CPU-second": "{:.0f} MB per CPU-second",
         "per CPU-second": "{:.0f} per CPU-second", "idle": "{:.1f} MB idle",
-        "CPU apart": "CPU {:.0f} % apart", "connections apart": "connections {:.0f} % apart", "added p50": "p50 {:+.0f} µs to the direct way"}
+        "CPU apart": "CPU {:.0f} % apart", "connections apart": "connections {:.0f} % apart",
+        "added p50": "p50 {:+.0f} µs to the direct way"}
 
 
 def number(value, digits=0):
@@ -37,8 +39,9 @@ def table(results, base):
     for above, below in reversed(list(zip(rows, rows[1:]))):
         if above[0] == below[0]:
             below[0] = ""
-    widths = [max(len(line[column]) for line in [HEAD, *rows]) for column in range(len(HEAD))]
-    lines = [HEAD, ["-" * width for width in widths], *rows]
+    head = [text.format(base=base) for text in HEAD]
+    widths = [max(len(line[column]) for line in [head, *rows]) for column in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *rows]
     cells = ("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |" for line in lines)
     return "\n".join(cells)
 

@@ -88,8 +88,8 @@ class Stream(Workload):
         rate, _ = load.run(f"{self.title}, {running.name}", running.ports[self.listener], world.directory)
         used = running.cpu() - before
         total = size * self.REQUESTS / 1e6
-        return {"cost": used / 1e6 / (total / 100), "MB/s": rate * size / 1e6, "MB per CPU-second": total / (used / 1e9),
-                "memory": running.memory()}
+        return {"cost": used / 1e6 / (total / 100), "MB/s": rate * size / 1e6,
+                "MB per CPU-second": total / (used / 1e9), "memory": running.memory()}
 
 
 class Handshakes(Workload):
@@ -98,7 +98,8 @@ class Handshakes(Workload):
     THREADS = 4
 
     def __init__(self, kind, key):
-        super().__init__("P7", f"{kind} handshake, {'RSA-2048' if key == 'rsa' else 'ECDSA P-256'}", "µs CPU/handshake")
+        name = "RSA-2048" if key == "rsa" else "ECDSA P-256"
+        super().__init__("P7", f"{kind} handshake, {name}", "µs CPU/handshake")
         self.kind = kind
         self.listener = "tls_rsa" if key == "rsa" else "tls"
 
