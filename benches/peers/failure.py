@@ -1,0 +1,5 @@
+"""What makes the whole run useless."""
+
+
+class Failure(Exception):
+    """Says what went wrong, and at which target."""
