@@ -59,19 +59,20 @@ impl Kind {
     }
 }
 
-/// `count` routes, dealt out to 1,000 virtual hosts; the first route is of the kind `first`.
+/// `count` routes, dealt out to 1,000 virtual hosts; the first route is of the kind `first`. All names are equally long,
+/// so that tables differ in nothing but their size.
 pub fn spread(count: usize, first: Kind) -> RouteTable<()> {
     let route = |at: usize| {
         let matches = match Kind::of(at, first) {
-            Kind::Prefix => RouteMatch::prefix(format!("/api.Service{at}/")),
-            Kind::Exact => RouteMatch::path(format!("/api.Service{at}/Echo")),
-            Kind::Header => RouteMatch::prefix(format!("/api.Service{at}/")).header(condition(at)),
+            Kind::Prefix => RouteMatch::prefix(format!("/api.Service{at:04}/")),
+            Kind::Exact => RouteMatch::path(format!("/api.Service{at:04}/Echo")),
+            Kind::Header => RouteMatch::prefix(format!("/api.Service{at:04}/")).header(condition(at)),
         };
         RouteConfig::new(matches, RouteAction::cluster("echo"))
     };
     let host = |at: usize| {
         let routes = (at..count).step_by(VIRTUAL_HOSTS).map(route).collect();
-        VirtualHostConfig::new(format!("host{at}"), vec![format!("host{at}.example")], routes)
+        VirtualHostConfig::new(format!("host{at:03}"), vec![format!("host{at:03}.example")], routes)
     };
     let hosts = (0..VIRTUAL_HOSTS).map(host).collect();
     RouteTable::new(&RouteTableConfig::new("local", hosts), |_| ()).expect("a table")
@@ -90,7 +91,7 @@ pub fn spread_requests(count: usize, kind: Kind) -> Vec<Request<()>> {
     let routes: Vec<usize> = (0..count).filter(|at| Kind::of(*at, kind) == kind).collect();
     let request = |at: usize| {
         let route = routes[at * routes.len() / REQUESTS];
-        let uri = format!("http://host{}.example/api.Service{route}/Echo", route % VIRTUAL_HOSTS);
+        let uri = format!("http://host{:03}.example/api.Service{route:04}/Echo", route % VIRTUAL_HOSTS);
         Request::post(uri).header("x-version", "v17").body(()).expect("a request")
     };
     (0..REQUESTS).map(request).collect()
