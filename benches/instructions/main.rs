@@ -17,6 +17,7 @@ use meshlib_benches::{
     proxy::Proxy,
     record,
     routes::{self, Kind},
+    updates::{Updates, endpoints},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -32,14 +33,14 @@ fn main() -> ExitCode {
         works.iter().for_each(|(name, _)| println!("{name}"));
         return ExitCode::SUCCESS;
     };
-    let times = arguments.next().and_then(|times| times.parse().ok());
+    let times = arguments.next().and_then(|times| times.parse::<u32>().ok());
     let (Some((_, set_up)), Some(times)) = (works.iter().find(|(known, _)| *known == name), times) else {
         println!("instructions NAME TIMES; without arguments it says the names");
         return ExitCode::FAILURE;
     };
     let mut work = set_up();
     // Buffers grow, connections are made, lazy values come to be.
-    (0..100).for_each(|_| work());
+    (0..times.div_ceil(4)).for_each(|_| work());
     counted(&mut work, times);
     ExitCode::SUCCESS
 }
@@ -71,6 +72,9 @@ fn works() -> Vec<(String, SetUp)> {
         for count in [3, 100, 10_000] {
             add(format!("pick, {count} {name} hosts"), Box::new(move || pick(count, weighted)));
         }
+    }
+    for (what, step) in [("one", 1), ("all", 10_000)] {
+        add(format!("host set update, {what} of 10000 changed"), Box::new(move || update(10_000, step)));
     }
     add("access log line".to_owned(), Box::new(access_log));
     add("request head".to_owned(), Box::new(request_head));
@@ -110,6 +114,17 @@ fn spread_lookup(count: usize, kind: Kind) -> Work {
 fn pick(count: usize, weighted: bool) -> Work {
     let picks = hosts::picks(count, weighted);
     Box::new(move || assert!(picks.pick(&PickContext::default()).is_some()))
+}
+
+/// The making of the endpoints is counted as well: a fiftieth.
+fn update(count: usize, step: usize) -> Work {
+    let runtime = runtime();
+    let updates = runtime.block_on(async { Updates::start(&meshlib::testkit::resources()) });
+    let mut first = 0;
+    Box::new(move || {
+        runtime.block_on(updates.apply(endpoints(first, count, false)));
+        first += step;
+    })
 }
 
 fn access_log() -> Work {
