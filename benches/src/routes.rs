@@ -90,7 +90,7 @@ fn condition(route: usize) -> HeaderMatch {
 pub fn spread_requests(count: usize, kind: Kind) -> Vec<Request<()>> {
     let routes: Vec<usize> = (0..count).filter(|at| Kind::of(*at, kind) == kind).collect();
     let request = |at: usize| {
-        let route = routes[at * routes.len() / REQUESTS];
+        let route = routes.get(at * routes.len() / REQUESTS).expect("a route of this kind");
         let uri = format!("http://host{:03}.example/api.Service{route:04}/Echo", route % VIRTUAL_HOSTS);
         Request::post(uri).header("x-version", "v17").body(()).expect("a request")
     };
