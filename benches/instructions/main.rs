@@ -117,7 +117,7 @@ fn pick(count: usize, weighted: bool) -> Work {
     Box::new(move || assert!(picks.pick(&PickContext::default()).is_some()))
 }
 
-/// The making of the endpoints is counted as well: a fiftieth.
+/// The making of the endpoints is counted as well: some 20 instructions for each.
 fn update(count: usize, step: usize) -> Work {
     let runtime = runtime();
     let updates = runtime.block_on(async { Updates::start(&meshlib::testkit::resources()) });
