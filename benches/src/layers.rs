@@ -13,7 +13,8 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use meshlib::{
-    base::{ConnectionInfo, Drain, Error, Stats, resources::Random},
+    base::{ConnectionInfo, Drain, Error, ErrorKind, Stats, resources::Random},
+    cluster::balance::PickContext,
     http::{ArcService, Body, header_match::HeaderMatch},
     layer::{
         access_log::{AccessLog, AccessLogLayer, Format},
@@ -31,7 +32,7 @@ use meshlib::{
 };
 use tower::{Layer, ServiceBuilder};
 
-use crate::{echo, sink::Discard};
+use crate::{echo, hosts, sink::Discard};
 
 /// A unary gRPC answer in memory: one message, then trailers.
 struct Reply {
@@ -51,7 +52,7 @@ impl http_body::Body for Reply {
 }
 
 /// The reference chain: `x-forwarded-*`, request id, access log, stats, `server`, local replies, the health-check
-/// filter, the router, a route's timeout.
+/// filter, the router, a route's timeout, and a pick of three hosts.
 pub struct Layers {
     service: ArcService,
     connection: Arc<ConnectionInfo>,
@@ -101,9 +102,14 @@ fn router() -> Router<ArcService> {
     let route = RouteConfig::new(RouteMatch::prefix("/api.Echo/"), RouteAction::cluster("echo"));
     let host = VirtualHostConfig::new("all", vec!["*".to_owned()], vec![route]);
     let config = RouteTableConfig::new("local", vec![host]);
-    let cluster = ArcService::new(tower::service_fn(|request: Request<Body>| async move {
-        let message = request.into_body().collect().await?.to_bytes();
-        Ok::<_, Error>(Response::new(Reply { message: Some(message), trailers: Some(echo::trailers()) }))
+    let picks = hosts::picks(3, false);
+    let cluster = ArcService::new(tower::service_fn(move |request: Request<Body>| {
+        let picked = picks.pick(&PickContext::default());
+        async move {
+            picked.ok_or_else(|| Error::new(ErrorKind::NoHealthyUpstream))?;
+            let message = request.into_body().collect().await?.to_bytes();
+            Ok::<_, Error>(Response::new(Reply { message: Some(message), trailers: Some(echo::trailers()) }))
+        }
     }));
     Router::new(&config, |action| ArcService::new(ActionLayer::new(action).layer(cluster.clone()))).expect("a table")
 }

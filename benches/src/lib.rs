@@ -4,9 +4,13 @@
 #![expect(clippy::expect_used, missing_debug_implementations, reason = "see above")]
 
 pub mod echo;
+#[cfg(feature = "envoy")]
+pub mod files;
+pub mod heads;
 pub mod hosts;
 pub mod layers;
 pub mod proxy;
 pub mod record;
 pub mod routes;
 mod sink;
+pub mod updates;

@@ -16,6 +16,8 @@
 pub mod drain;
 pub mod error;
 pub mod flags;
+#[cfg(test)]
+pub(crate) mod future_size;
 pub mod identity;
 pub mod info;
 mod random;

@@ -34,6 +34,8 @@ mod connection_manager;
 #[cfg(feature = "dns")]
 mod defaults;
 mod filter;
+#[cfg(test)]
+mod future_sizes;
 mod listener;
 pub mod mesh;
 mod port;

@@ -112,6 +112,13 @@ pub trait Picker: Send + fmt::Debug {
     /// A new host set was published; called before the first pick from it.
     fn update(&mut self, hosts: &HostSet);
 
+    /// A copy, which is told of a new host set while this one goes on picking from the old set, and then takes its
+    /// place; it does not know of the picks between. `None`, the default: this one is told, and picks wait meanwhile.
+    /// For pickers whose [`update`](Self::update) looks at every host.
+    fn fork(&mut self) -> Option<Box<dyn Picker>> {
+        None
+    }
+
     /// The index, in [`HostSet::hosts`], of the host that takes this request; `None` when none may.
     fn pick(&mut self, hosts: &HostSet, request: &PickContext<'_>) -> Option<usize>;
 }

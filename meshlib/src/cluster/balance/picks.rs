@@ -1,5 +1,8 @@
 //! One data path's picks: the current host set, what the path keeps for each host, and its picker.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -23,7 +26,8 @@ const ASK_AGAIN: usize = 3;
 ///
 /// A `T` is made when its host appears, kept for as long as the host stays, whatever else changes, and dropped when
 /// it goes. A published set is taken over at once, by the publisher: a request compares no versions. The one lock is
-/// shared by this data path's requests only, and an update holds it just to swap two pointers.
+/// shared by this data path's requests only. An update holds it just to copy the picker and to swap two pointers, if
+/// the picker can be copied ([`Picker::fork`]).
 ///
 /// ```
 /// use std::{net::SocketAddr, sync::Arc};
@@ -123,37 +127,57 @@ impl<T: Send + Sync + 'static> HostSetObserver for Picks<T> {
     fn on_publish(&self, hosts: &Arc<HostSet>) {
         // Only the publisher changes the snapshot, so it cannot change between these two locks; requests go on
         // meanwhile. What belongs to hosts that went is dropped after the lock is.
-        let before = self.lock().snapshot.clone();
+        let (before, mut fork) = {
+            let mut state = self.lock();
+            (state.snapshot.clone(), guarded(|| state.picker.fork()).flatten())
+        };
         let items = carry_over(&before, hosts, &self.make);
         let after = Arc::new(Snapshot { hosts: hosts.clone(), items });
+        if let Some(picker) = &mut fork {
+            guarded(|| picker.update(hosts));
+        }
         let mut state = self.lock();
-        // It may be the application's own, and the publisher has other things to do: health checks, discovery.
-        if catch_unwind(AssertUnwindSafe(|| state.picker.update(hosts))).is_err() {
-            tracing::error!("a load balancer panicked at an update of its hosts");
+        match &mut fork {
+            Some(picker) => std::mem::swap(picker, &mut state.picker),
+            None => _ = guarded(|| state.picker.update(hosts)),
         }
         state.snapshot = after;
     }
 }
 
+/// Calls a picker. It may be the application's own, and the publisher has other things to do than to end with it:
+/// health checks, discovery.
+fn guarded<R>(call: impl FnOnce() -> R) -> Option<R> {
+    let called = catch_unwind(AssertUnwindSafe(call));
+    called.map_err(|_| tracing::error!("a load balancer panicked at an update of its hosts")).ok()
+}
+
 /// The items for `hosts`: those of hosts that were there before, new ones for the others.
 fn carry_over<T>(before: &Snapshot<T>, hosts: &HostSet, make: &dyn Fn(&Arc<Host>) -> T) -> Vec<Arc<T>> {
     let old = before.hosts.hosts();
-    let mut by_identity: Option<HashMap<*const Host, usize>> = None;
-    // Most updates change few hosts, so the old set is walked along; the map is built where the two lose each other.
-    let mut cursor = 0;
-    let mut items = Vec::with_capacity(hosts.hosts().len());
-    for host in hosts.hosts() {
-        let is = |index: &usize| old.get(*index).is_some_and(|old| Arc::ptr_eq(old, host));
-        let found = [cursor, cursor + 1].into_iter().find(is).or_else(|| {
-            let map = by_identity
-                .get_or_insert_with(|| old.iter().enumerate().map(|(index, old)| (Arc::as_ptr(old), index)).collect());
-            map.get(&Arc::as_ptr(host)).copied()
-        });
-        cursor = found.map_or(cursor, |index| index + 1);
-        let kept = found.and_then(|index| before.items.get(index)).cloned();
-        items.push(kept.unwrap_or_else(|| Arc::new(make(host))));
-    }
-    items
+    // Most updates change few hosts, so the old set is walked along; only what that passes over on either side is
+    // looked up by identity.
+    let (mut cursor, mut passed_over) = (0, Vec::new());
+    let walked: Vec<_> = hosts
+        .hosts()
+        .iter()
+        .map(|host| {
+            let is = |index: &usize| old.get(*index).is_some_and(|old| Arc::ptr_eq(old, host));
+            let found = [cursor, cursor + 1].into_iter().find(is)?;
+            passed_over.extend(cursor..found);
+            cursor = found + 1;
+            Some(found)
+        })
+        .collect();
+    passed_over.extend(cursor..old.len());
+    let identity = |index| old.get(index).map(|host| (Arc::as_ptr(host), index));
+    let passed_over: HashMap<*const Host, usize> = passed_over.into_iter().filter_map(identity).collect();
+    let item = |(host, found): (&Arc<Host>, Option<usize>)| {
+        let kept = found.or_else(|| passed_over.get(&Arc::as_ptr(host)).copied());
+        let item = kept.and_then(|index| before.items.get(index)).cloned();
+        item.unwrap_or_else(|| Arc::new(make(host)))
+    };
+    hosts.hosts().iter().zip(walked).map(item).collect()
 }
 
 impl<T> Picked<T> {
@@ -193,123 +217,5 @@ impl<T> fmt::Debug for Picks<T> {
 impl<T> fmt::Debug for Picked<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Picked").field("host", &self.host).field("index", &self.index).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        net::SocketAddr,
-        sync::atomic::{AtomicUsize, Ordering},
-    };
-
-    use super::*;
-    use crate::cluster::{balance::LoadBalancer, host::HealthFlags};
-
-    fn host(last: u8) -> Arc<Host> {
-        Arc::new(Host::new(SocketAddr::from(([10, 0, 0, last], 80)), None, 1, HealthFlags::HEALTHY))
-    }
-
-    fn set(hosts: &[&Arc<Host>]) -> HostSet {
-        HostSet::new(hosts.iter().map(|host| Arc::clone(host)).collect(), 50.0)
-    }
-
-    /// A number for each item made, so that a kept one can be told from a new one.
-    fn counting(cell: &HostSetCell) -> Arc<Picks<usize>> {
-        let made = AtomicUsize::new(0);
-        Picks::new(cell, &LbPolicy::default(), Rng::seeded(1), move |_| made.fetch_add(1, Ordering::Relaxed))
-    }
-
-    fn items(picks: &Picks<usize>) -> Vec<usize> {
-        picks.lock().snapshot.items.iter().map(|item| **item).collect()
-    }
-
-    #[test]
-    fn items_stay_with_their_hosts() {
-        let [a, b, c, d] = [host(1), host(2), host(3), host(4)];
-        let cell = HostSetCell::new(set(&[&a, &b, &c]));
-        let picks = counting(&cell);
-        assert_eq!(items(&picks), [0, 1, 2]);
-        cell.publish(set(&[&a, &c]));
-        assert_eq!(items(&picks), [0, 2], "one went");
-        cell.publish(set(&[&d, &c, &a]));
-        assert_eq!(items(&picks), [3, 2, 0], "one came, the order turned");
-        cell.publish(set(&[&b, &host(4)]));
-        assert_eq!(items(&picks), [4, 5], "identity counts, not the address");
-    }
-
-    #[test]
-    fn items_of_hosts_that_went_are_dropped() {
-        let [a, b] = [host(1), host(2)];
-        let cell = HostSetCell::new(set(&[&a, &b]));
-        let witness = Arc::new(());
-        let kept = witness.clone();
-        let picks = Picks::new(&cell, &LbPolicy::default(), Rng::seeded(1), move |_| kept.clone());
-        assert_eq!(Arc::strong_count(&witness), 4);
-        cell.publish(set(&[&a]));
-        assert_eq!(Arc::strong_count(&witness), 3);
-        assert_eq!(picks.hosts().hosts().len(), 1);
-    }
-
-    #[test]
-    fn tried_hosts_are_avoided_while_there_are_others() {
-        let [a, b, c] = [host(1), host(2), host(3)];
-        let cell = HostSetCell::new(set(&[&a, &b, &c]));
-        let picks = counting(&cell);
-        let pick = |tried: &[usize]| picks.pick(&PickContext { tried, ..Default::default() }).unwrap().index();
-        for _ in 0..9 {
-            assert_eq!(pick(&[0, 2]), 1);
-        }
-        assert!(pick(&[0, 1, 2]) < 3, "all were tried: any");
-    }
-
-    #[test]
-    fn no_hosts_no_pick_and_dead_observers_are_forgotten() {
-        let cell = HostSetCell::new(set(&[]));
-        let picks = counting(&cell);
-        assert!(picks.pick(&PickContext::default()).is_none());
-        let gone = Arc::downgrade(&picks);
-        drop(picks);
-        cell.publish(set(&[&host(1)]));
-        assert!(gone.upgrade().is_none());
-    }
-
-    #[test]
-    fn a_picker_that_panics_does_not_take_the_publisher_with_it() {
-        #[derive(Debug)]
-        struct Panics;
-        impl LoadBalancer for Panics {
-            fn name(&self) -> &str {
-                "PANICS"
-            }
-            fn picker(&self, _: Rng) -> Box<dyn Picker> {
-                Box::new(Panics)
-            }
-        }
-        impl Picker for Panics {
-            fn update(&mut self, hosts: &HostSet) {
-                assert!(hosts.hosts().len() < 2, "on purpose");
-            }
-            fn pick(&mut self, hosts: &HostSet, _: &PickContext<'_>) -> Option<usize> {
-                hosts.eligible().last().copied()
-            }
-        }
-        let [a, b] = [host(1), host(2)];
-        let cell = HostSetCell::new(set(&[&a]));
-        let picks = Picks::new(&cell, &LbPolicy::new(Panics), Rng::seeded(1), |host| host.address());
-        let other = counting(&cell);
-        cell.publish(set(&[&a, &b]));
-        assert_eq!(other.hosts().hosts().len(), 2, "the others are told");
-        assert_eq!(picks.pick(&PickContext::default()).unwrap().index(), 1);
-    }
-
-    #[test]
-    fn large_sets_are_carried_over_in_any_order() {
-        let hosts: Vec<_> = (0..200).map(host).collect();
-        let cell = HostSetCell::new(HostSet::new(hosts.clone(), 50.0));
-        let picks = counting(&cell);
-        let reversed: Vec<_> = hosts.into_iter().rev().collect();
-        cell.publish(HostSet::new(reversed, 50.0));
-        assert_eq!(items(&picks), (0..200).rev().collect::<Vec<_>>());
     }
 }

@@ -53,7 +53,7 @@ struct RoundRobinPicker {
     turns: Turns,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Turns {
     Rotation(Rotation),
     Schedule(Schedule),
@@ -76,6 +76,10 @@ impl Picker for RoundRobinPicker {
         }
     }
 
+    fn fork(&mut self) -> Option<Box<dyn Picker>> {
+        Some(Box::new(Self { rng: Rng::seeded(self.rng.u64(..)), turns: self.turns.clone() }))
+    }
+
     fn pick(&mut self, hosts: &HostSet, request: &PickContext<'_>) -> Option<usize> {
         match &mut self.turns {
             Turns::Rotation(rotation) => rotation.pick(hosts, request.tried),
@@ -89,7 +93,7 @@ fn eligible(hosts: &HostSet) -> impl Iterator<Item = &Host> {
 }
 
 /// Turns in the order of the hosts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Rotation {
     /// The position among the eligible hosts, modulo their number.
     next: usize,

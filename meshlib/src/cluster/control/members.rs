@@ -1,10 +1,6 @@
 //! Who is in a cluster: identity, health and departure of hosts.
 
-use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use super::probes::{Probes, Report};
 use crate::{
@@ -55,13 +51,10 @@ impl Members {
 
     /// Takes a full set of endpoints: the first of each address counts.
     pub(super) fn update(&mut self, endpoints: &[Endpoint], probes: &Probes) -> Change {
-        let mut wanted: HashMap<SocketAddr, &Endpoint> = HashMap::with_capacity(endpoints.len());
-        for endpoint in endpoints {
-            wanted.entry(endpoint.address).or_insert(endpoint);
-        }
+        let mut wanted = Wanted::new(endpoints);
         let mut change = Change::default();
         self.members.retain(|_, member| {
-            if let Some(endpoint) = wanted.remove(&member.host.address()) {
+            if let Some(endpoint) = wanted.take(member.host.address()) {
                 change.weights |= member.found_again(endpoint);
                 return true;
             }
@@ -71,12 +64,9 @@ impl Members {
             change.membership |= !stays;
             stays
         });
-        for endpoint in endpoints {
-            if let Entry::Occupied(new) = wanted.entry(endpoint.address) {
-                new.remove();
-                self.add(endpoint, probes);
-                change.membership = true;
-            }
+        for endpoint in wanted.rest() {
+            self.add(endpoint, probes);
+            change.membership = true;
         }
         change
     }
@@ -140,6 +130,48 @@ impl Members {
     /// How many hosts pass their checks.
     pub(super) fn passing(&self) -> usize {
         self.members.values().filter(|member| member.passes()).count()
+    }
+}
+
+/// A set of endpoints to be found by address. Sorted, not hashed: to hash an address takes longer than to search for it
+/// among 10,000.
+struct Wanted<'a> {
+    /// By address; the number is the place among all endpoints.
+    endpoints: Vec<(usize, &'a Endpoint)>,
+    taken: Vec<bool>,
+    /// Behind the one that was found last: most sets come in the order of their addresses.
+    next: usize,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(endpoints: &'a [Endpoint]) -> Self {
+        let mut endpoints: Vec<_> = endpoints.iter().enumerate().collect();
+        // Equal addresses keep their order, so that the first of them stays.
+        endpoints.sort_by_key(|(_, endpoint)| endpoint.address);
+        endpoints.dedup_by_key(|(_, endpoint)| endpoint.address);
+        let taken = vec![false; endpoints.len()];
+        Self { endpoints, taken, next: 0 }
+    }
+
+    /// The endpoint of this address, if there is one that was not taken before.
+    fn take(&mut self, address: SocketAddr) -> Option<&'a Endpoint> {
+        let is_next = self.endpoints.get(self.next).is_some_and(|(_, endpoint)| endpoint.address == address);
+        let search = || self.endpoints.binary_search_by_key(&address, |(_, endpoint)| endpoint.address).ok();
+        let at = if is_next { self.next } else { search()? };
+        self.next = at + 1;
+        let taken = self.taken.get_mut(at)?;
+        if std::mem::replace(taken, true) {
+            return None;
+        }
+        self.endpoints.get(at).map(|(_, endpoint)| *endpoint)
+    }
+
+    /// The endpoints that nobody took, in their own order.
+    fn rest(self) -> impl Iterator<Item = &'a Endpoint> {
+        let free = self.endpoints.into_iter().zip(self.taken).filter(|(_, taken)| !taken);
+        let mut rest: Vec<_> = free.map(|(endpoint, _)| endpoint).collect();
+        rest.sort_unstable_by_key(|(place, _)| *place);
+        rest.into_iter().map(|(_, endpoint)| endpoint)
     }
 }
 

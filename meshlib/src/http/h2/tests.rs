@@ -2,6 +2,7 @@
 
 mod hostile;
 mod replay;
+mod size;
 
 use std::{
     io,

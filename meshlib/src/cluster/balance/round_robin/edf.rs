@@ -10,7 +10,7 @@ use crate::base::resources::Rng;
 const REBASE: f64 = (1 << 16) as f64;
 
 /// Turns by weight: virtual time passes, and a host of weight `w` has `w` turns in each unit of it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Schedule {
     /// A binary heap: no entry is due before its parent.
     heap: Vec<Turn>,

@@ -107,6 +107,34 @@ async fn a_host_that_comes_back_is_another() {
     assert_eq!(world.checks(1), [0, 2]);
 }
 
+/// Random sets, in any order, with addresses that stand twice, against a list that is searched from its beginning.
+#[tokio::test(start_paused = true)]
+async fn sets_in_any_order_agree_with_a_plain_list() {
+    let (world, (feeder, feed)) = (World::new(), feed());
+    let control = world.start_with(feed, |inputs| inputs.health_checks.clear());
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut expected: Vec<Endpoint> = Vec::new();
+    for second in 0..200 {
+        let count = random.usize(..30);
+        let random_endpoint = |_| endpoint(random.u16(1..40)).weight(random.u32(1..4));
+        let endpoints: Vec<_> = (0..count).map(random_endpoint).collect();
+        expected.retain_mut(|kept| {
+            let found = endpoints.iter().find(|endpoint| endpoint.address == kept.address);
+            found.map(|found| kept.weight = found.weight).is_some()
+        });
+        for new in &endpoints {
+            if expected.iter().all(|kept| kept.address != new.address) {
+                expected.push(new.clone());
+            }
+        }
+        feeder.endpoints(endpoints);
+        world.at(second).await;
+        let hosts = control.hosts().load_full();
+        let found: Vec<_> = hosts.hosts().iter().map(|host| (host.address(), host.weight())).collect();
+        assert_eq!(found, expected.iter().map(|kept| (kept.address, kept.weight)).collect::<Vec<_>>());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_set_is_published_only_when_something_changed() {
     let (world, (feeder, feed)) = (World::new(), feed());

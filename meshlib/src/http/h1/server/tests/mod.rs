@@ -5,6 +5,7 @@ mod cancel;
 mod drain;
 mod refusals;
 mod requests;
+mod size;
 mod times;
 
 use std::{
