@@ -127,11 +127,12 @@ class Process:
     def descriptors(self):
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.tree())
 
-    def stop(self):
+    def stop(self, patience=1):
+        """Asks it to end; ends it after that many seconds."""
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
             try:
-                self.popen.wait(1)
+                self.popen.wait(patience)
             except subprocess.TimeoutExpired:
                 self.popen.kill()
         return self.popen.wait()
@@ -174,9 +175,9 @@ class Stand:
         self.processes.append(process)
         return process
 
-    def stop(self, process):
+    def stop(self, process, patience=1):
         self.processes.remove(process)
-        return process.stop()
+        return process.stop(patience)
 
     def listening(self, process, *addresses):
         """Waits until all of these (host, port) take connections."""

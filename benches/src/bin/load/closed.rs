@@ -48,6 +48,5 @@ pub(crate) async fn run(closed: Closed) -> Result<Value, BoxError> {
         });
     }
     callers.join_all().await;
-    let report = record.get().report(closed.duration);
-    report
+    record.get().report(closed.duration)
 }

@@ -78,8 +78,7 @@ pub(crate) async fn run(open: Open) -> Result<Value, BoxError> {
         renewing.abort();
     }
     finish(calls, &record).await;
-    let report = record.get().report(open.duration);
-    report
+    record.get().report(open.duration)
 }
 
 /// As many connections as are asked for, one after another.

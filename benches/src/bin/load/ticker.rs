@@ -15,7 +15,10 @@ pub(crate) struct Ticker {
 }
 
 impl Ticker {
-    #[expect(deprecated, reason = "what replaces `new` is unsafe, for descriptors that change; this one stays what it is")]
+    #[expect(
+        deprecated,
+        reason = "what replaces `new` is unsafe, for descriptors that change; this one stays what it is"
+    )]
     pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?;
