@@ -61,7 +61,8 @@ def build(profile, with_meshlib):
         run(["cargo", "build", "--profile", profile, "-p", "meshlib-bin"], cwd=ROOT)
     helpers = ["peers-backend", "tls-handshakes"]
     bins = [argument for name in helpers for argument in ("--bin", name)]
-    run(["cargo", "build", "--release", "-p", "meshlib-benches", "--no-default-features", "--features", "load", *bins], cwd=ROOT)
+    only = ["--no-default-features", "--features", "load"]
+    run(["cargo", "build", "--release", "-p", "meshlib-benches", *only, *bins], cwd=ROOT)
     target = os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR", "target"))
     found = {name: os.path.join(target, "release", name) for name in helpers}
     if with_meshlib:
