@@ -91,8 +91,8 @@ where
             Some(timeout) => request.headers_mut().insert(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, timeout.clone()),
             None => request.headers_mut().remove(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS),
         };
-        let started = info.is_none().then(Instant::now);
-        ResponseFuture { started, info, inner: self.inner.call(request) }
+        let from = info.map_or_else(|| From::Here(Instant::now()), From::RequestEnd);
+        ResponseFuture { from, inner: self.inner.call(request) }
     }
 }
 
@@ -102,10 +102,16 @@ where
 pub struct ResponseFuture<F> {
     #[pin]
     inner: F,
-    /// Of a request that had ended when it came here.
-    started: Option<Instant>,
-    /// Of a request that was still being uploaded.
-    info: Option<RequestInfo>,
+    from: From,
+}
+
+/// Where the time begins.
+#[derive(Debug)]
+enum From {
+    /// Here: the request had ended when it came, or nobody notes its end.
+    Here(Instant),
+    /// With the end of the upload.
+    RequestEnd(RequestInfo),
 }
 
 impl<F, ResBody, E> Future for ResponseFuture<F>
@@ -117,7 +123,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx));
-        let from = this.started.or_else(|| this.info.as_ref()?.request_end());
+        let from = match this.from {
+            From::Here(at) => Some(*at),
+            From::RequestEnd(info) => info.request_end(),
+        };
         if let (Ok(response), Some(from)) = (&mut response, from) {
             let millis = u64::try_from(from.elapsed().as_millis()).unwrap_or(u64::MAX);
             response.headers_mut().insert(X_ENVOY_UPSTREAM_SERVICE_TIME, number(millis));

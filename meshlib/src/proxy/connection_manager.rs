@@ -234,10 +234,9 @@ impl Handler for HttpConnectionManager {
             Ok(()) => {
                 request.extensions_mut().insert(info.clone());
                 let panicked = |_| Err(Error::new(ErrorKind::Internal).with_detail("a filter panicked"));
-                match catch_unwind(AssertUnwindSafe(|| self.0.service.call(request))) {
-                    Ok(response) => AssertUnwindSafe(response).catch_unwind().await.unwrap_or_else(panicked),
-                    Err(panic) => panicked(panic),
-                }
+                let called = catch_unwind(AssertUnwindSafe(|| self.0.service.call(request)));
+                let response = called.unwrap_or_else(|panic| Box::pin(std::future::ready(panicked(panic))));
+                AssertUnwindSafe(response).catch_unwind().await.unwrap_or_else(panicked)
             }
             Err(error) => Err(error),
         };

@@ -15,7 +15,7 @@ fn the_futures_of_a_request_stay_small() {
     let call = |manager: &'static HttpConnectionManager, request, info| manager.call(request, info);
     for (what, size, most) in [
         ("connection manager", future_size::of(call), 640),
-        ("router", size_of::<FutureOf<Router<ArcService>>>(), 288),
+        ("router", size_of::<FutureOf<Router<ArcService>>>(), 304),
         ("a route's action", size_of::<FutureOf<UpstreamHeaders<Timeout<EraseBody<ArcService>>>>>(), 104),
     ] {
         future_size::at_most(what, size, most);
