@@ -93,13 +93,30 @@ pub async fn serve<T: Io, H: Handler>(
     let state = Arc::new(State::default());
     let service = service(handler.clone(), connection.clone(), state.clone());
     let io = TokioIo::new(Watched::new(io, state.clone()));
-    let mut http = builder(options).serve_connection(io, service);
-    let end = Drive::new(&mut http, &state, options, &drain).await;
-    // What is left of a request that was cut goes first: its record must not wait for the socket to close.
-    let mut io = http.into_parts().io.into_inner().into_inner();
+    let mut drive = Drive::new(&state, options, &drain);
+    // In a box: a future keeps the room of what is moved through it, each time.
+    let mut http = Box::new(builder(options).serve_connection(io, service));
+    let (end, io) = loop {
+        let end = drive.serve(&mut http).await;
+        // What is left of a request that was cut goes first: its record must not wait for the socket to close.
+        let parts = http.into_parts();
+        let mut io = parts.io.into_inner();
+        if !matches!(end, End::Rest) {
+            break (end, io);
+        }
+        let read = if parts.read_buf.is_empty() { drive.rest(&mut io).await } else { Ok(parts.read_buf) };
+        match read {
+            Ok(read) => {
+                let io = TokioIo::new(io.rewound(read));
+                *http = builder(options).serve_connection(io, parts.service);
+            }
+            Err(end) => break (end, io),
+        }
+    };
+    let mut io = io.into_inner();
     match end {
         End::Cut => return,
-        End::Closed => {}
+        End::Closed | End::Rest => {}
         End::Refused(kind) => refuse::refuse(&mut io, &handler, &connection, kind).await,
     }
     if !state.is_gone() {

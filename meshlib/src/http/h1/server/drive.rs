@@ -1,14 +1,17 @@
-//! The loop around hyper.
+//! The loop around hyper, and what goes on without it.
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1::Connection, service::Service};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{
     body::ResponseBody,
@@ -33,15 +36,13 @@ pub(super) enum End {
     Refused(ErrorKind),
     /// In the middle of something.
     Cut,
+    /// Not at all: nothing is asked, and hyper is not needed until the next request.
+    Rest,
 }
 
 /// Polls hyper's connection, and what hyper does not have: times, the drain, an upload that outlives the response's
 /// head, a client that went away while nobody reads.
-pub(super) struct Drive<'a, T, S>
-where
-    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
-{
-    http: &'a mut Connection<TokioIo<Watched<T>>, S>,
+pub(super) struct Drive<'a> {
     state: &'a State,
     timers: Timers,
     phases: Phases,
@@ -49,18 +50,44 @@ where
     told: bool,
 }
 
-impl<'a, T, S> Drive<'a, T, S>
-where
-    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
-{
-    pub(super) fn new(
-        http: &'a mut Connection<TokioIo<Watched<T>>, S>,
-        state: &'a State,
-        options: &ServerOptions,
-        drain: &Drain,
-    ) -> Self {
+impl<'a> Drive<'a> {
+    pub(super) fn new(state: &'a State, options: &ServerOptions, drain: &Drain) -> Self {
         let phases = Phases::new(drain, options);
-        Self { http, state, timers: Timers::new(options), phases, draining: false, told: false }
+        Self { state, timers: Timers::new(options), phases, draining: false, told: false }
+    }
+
+    /// Until hyper is done with the connection, or is not needed.
+    pub(super) async fn serve<T, S>(&mut self, http: &mut Connection<TokioIo<Watched<T>>, S>) -> End
+    where
+        T: Io,
+        S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
+    {
+        poll_fn(|cx| self.poll_end(http, cx)).await
+    }
+
+    /// Until the client says something: its first bytes. hyper keeps 24 KiB of buffers for a connection, even for one
+    /// that is idle; this keeps none.
+    pub(super) async fn rest<T: Io>(&mut self, io: &mut Watched<T>) -> Result<Bytes, End> {
+        poll_fn(|cx| self.poll_rest(io, cx)).await
+    }
+
+    fn poll_rest<T: Io>(&mut self, io: &mut Watched<T>, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+        if self.poll_drain(cx) {
+            return Poll::Ready(Err(End::Cut));
+        }
+        let mut first = [0; 64];
+        let mut read = ReadBuf::new(&mut first);
+        match Pin::new(io).poll_read(cx, &mut read) {
+            Poll::Ready(Ok(())) if !read.filled().is_empty() => {
+                return Poll::Ready(Ok(Bytes::copy_from_slice(read.filled())));
+            }
+            Poll::Ready(_) => return Poll::Ready(Err(End::Closed)),
+            Poll::Pending => {}
+        }
+        if self.draining || self.timers.poll_idle(cx).is_ready() {
+            return Poll::Ready(Err(End::Closed));
+        }
+        Poll::Pending
     }
 
     /// Whether the drain has come to its end.
@@ -104,19 +131,17 @@ where
             Err(_) => End::Refused(ErrorKind::DownstreamProtocol),
         }
     }
-}
 
-impl<T, S> Drive<'_, T, S>
-where
-    T: Io,
-    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
-{
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll_end<T, S>(&mut self, http: &mut Connection<TokioIo<Watched<T>>, S>, cx: &mut Context<'_>) -> Poll<End>
+    where
+        T: Io,
+        S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
+    {
         loop {
             if self.poll_drain(cx) {
                 return Poll::Ready(End::Cut);
             }
-            if let Poll::Ready(result) = Pin::new(&mut *self.http).poll(cx) {
+            if let Poll::Ready(result) = Pin::new(&mut *http).poll(cx) {
                 return Poll::Ready(self.end(result));
             }
             // hyper goes on when a client closes during its upload; nobody is left to answer.
@@ -126,29 +151,18 @@ where
             self.poll_upload(cx);
             if self.must_tell() {
                 self.told = true;
-                Pin::new(&mut *self.http).graceful_shutdown();
+                Pin::new(&mut *http).graceful_shutdown();
                 continue;
             }
             match self.timers.poll_due(self.state, cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Due::Close) => return Poll::Ready(End::Closed),
+                Poll::Ready(Due::Rest) => return Poll::Ready(End::Rest),
                 Poll::Ready(Due::Head) => return Poll::Ready(End::Refused(ErrorKind::RequestHeaderTimeout)),
                 // The exchange's future sees it and answers; it is too late for that once the response has begun.
                 Poll::Ready(Due::Stream) if self.state.time_out() => {}
                 Poll::Ready(Due::Stream) => return Poll::Ready(End::Cut),
             }
         }
-    }
-}
-
-impl<T, S> Future for Drive<'_, T, S>
-where
-    T: Io,
-    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
-{
-    type Output = End;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
-        self.poll_end(cx)
     }
 }

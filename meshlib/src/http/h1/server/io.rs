@@ -7,9 +7,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::state::State;
+use crate::net::Rewind;
 
 /// How hyper's own answers to heads that it cannot parse begin: 400, 414 and 431.
 const OWN_ANSWER: &[u8] = b"HTTP/1.1 4";
@@ -20,17 +22,23 @@ const OWN_ANSWER: &[u8] = b"HTTP/1.1 4";
 /// handler's answer goes out instead, is counted and logged. They cannot be mistaken: while all earlier responses have
 /// been written and no request is in flight, hyper writes nothing else.
 pub(super) struct Watched<T> {
-    inner: T,
+    inner: Rewind<T>,
     state: Arc<State>,
 }
 
 impl<T> Watched<T> {
     pub(super) fn new(inner: T, state: Arc<State>) -> Self {
-        Self { inner, state }
+        Self { inner: Rewind::new(Bytes::new(), inner), state }
+    }
+
+    /// The same stream, from which `read` comes once more. Nothing else may be left to come once more.
+    pub(super) fn rewound(self, read: Bytes) -> Self {
+        let (_, inner) = self.inner.into_parts();
+        Self { inner: Rewind::new(read, inner), state: self.state }
     }
 
     pub(super) fn into_inner(self) -> T {
-        self.inner
+        self.inner.into_parts().1
     }
 
     fn wrote(&self, result: Result<usize>) -> Result<usize> {

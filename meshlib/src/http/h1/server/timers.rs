@@ -12,6 +12,9 @@ use crate::{
     http::options::ServerOptions,
 };
 
+/// How long a connection is kept ready for its next request. Then it rests: what hyper needs is given back.
+const REST: Duration = Duration::from_secs(1);
+
 /// What is due.
 pub(super) enum Due {
     /// Nobody uses the connection.
@@ -20,6 +23,8 @@ pub(super) enum Due {
     Head,
     /// An exchange stands still.
     Stream,
+    /// Nothing has been asked for a while.
+    Rest,
 }
 
 /// Registers with the runtime only for what is really waited for: a request that is answered in one go sets no timer.
@@ -29,6 +34,7 @@ pub(super) struct Timers {
     first: Option<Deadline>,
     head: Option<Deadline>,
     idle: Option<IdleTimer>,
+    rest: IdleTimer,
     stream: Option<IdleTimer>,
     /// The last exchange that was seen.
     seen: u32,
@@ -43,6 +49,8 @@ impl Timers {
             first: options.first_timeout().map(Deadline::after),
             head: None,
             idle: enabled(options.idle_timeout).map(IdleTimer::new),
+            // A shorter idle time ends the connection as soon as it rests.
+            rest: IdleTimer::new(enabled(options.idle_timeout).map_or(REST, |idle| idle.min(REST))),
             stream: enabled(options.stream_idle_timeout).map(IdleTimer::new),
             seen: 0,
             was_busy: false,
@@ -69,6 +77,7 @@ impl Timers {
         }
         if std::mem::take(&mut self.was_busy) {
             self.idle.iter_mut().for_each(IdleTimer::touch);
+            self.rest.touch();
         }
         if state.is_reading_head() {
             return self.poll_head(cx);
@@ -76,7 +85,13 @@ impl Timers {
         if state.begun() == 0 {
             return self.first.as_mut().map_or(Poll::Pending, |first| Pin::new(first).poll(cx)).map(|()| Due::Close);
         }
-        self.idle.as_mut().map_or(Poll::Pending, |idle| idle.poll_idle(cx)).map(|()| Due::Close)
+        // Who rests is looked after by `poll_idle`.
+        self.rest.poll_idle(cx).map(|()| Due::Rest)
+    }
+
+    /// Whether nobody uses a connection that rests.
+    pub(super) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.idle.as_mut().map_or(Poll::Pending, |idle| idle.poll_idle(cx))
     }
 
     fn poll_stream(&mut self, moved: bool, cx: &mut Context<'_>) -> Poll<Due> {

@@ -106,3 +106,56 @@ async fn a_response_that_stands_still_is_cut_and_flagged() {
     assert_eq!(seconds(begin), 300.0);
     assert_eq!(peer.records.take(), [line(200, "SI", 0, 4)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_rests_is_asked_again() {
+    let mut peer = start(hello);
+    for pause in [2, 1800, 1] {
+        peer.send(GET).await;
+        assert!(peer.until("hello").await.starts_with("HTTP/1.1 200"));
+        tokio::time::advance(Duration::from_secs(pause)).await;
+        settle().await;
+    }
+    // A head in pieces, the first of which ends the rest.
+    tokio::time::advance(Duration::from_secs(5)).await;
+    settle().await;
+    for piece in GET.chunks(7) {
+        peer.send(piece).await;
+        settle().await;
+    }
+    assert!(peer.until("hello").await.starts_with("HTTP/1.1 200"));
+    assert_eq!(peer.records.take().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_ends_the_rest_has_its_own_time() {
+    let mut peer = start(hello);
+    peer.send(GET).await;
+    peer.until("hello").await;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    settle().await;
+    peer.send(b"GET / ").await;
+    let begin = Instant::now();
+    assert!(peer.rest().await.starts_with("HTTP/1.1 408"));
+    assert_eq!(begin.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_rests_is_closed_by_a_drain_and_by_the_client() {
+    let mut peer = start(hello);
+    peer.send(GET).await;
+    peer.until("hello").await;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    settle().await;
+    peer.drain.enter(crate::base::DrainPhase::Draining);
+    assert_eq!(peer.rest().await, "");
+
+    let mut peer = start(hello);
+    peer.send(GET).await;
+    peer.until("hello").await;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    settle().await;
+    drop(peer.client);
+    peer.server.await.unwrap();
+    assert_eq!(peer.records.take().len(), 1);
+}
