@@ -56,7 +56,7 @@ use std::{convert::Infallible, sync::Arc};
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
-    server::conn::http1::Builder,
+    server::conn::http1::{Builder, Parts},
     service::{Service, service_fn},
 };
 use hyper_util::rt::TokioIo;
@@ -99,16 +99,20 @@ pub async fn serve<T: Io, H: Handler>(
     let (end, io) = loop {
         let end = drive.serve(&mut http).await;
         // What is left of a request that was cut goes first: its record must not wait for the socket to close.
-        let parts = http.into_parts();
-        let mut io = parts.io.into_inner();
+        let Parts { io, read_buf, service, .. } = http.into_parts();
+        let mut io = io.into_inner();
         if !matches!(end, End::Rest) {
             break (end, io);
         }
-        let read = if parts.read_buf.is_empty() { drive.rest(&mut io).await } else { Ok(parts.read_buf) };
+        // What is empty still holds hyper's buffer.
+        let read = match Some(read_buf).filter(|read| !read.is_empty()) {
+            Some(read) => Ok(read),
+            None => drive.rest(&mut io).await,
+        };
         match read {
             Ok(read) => {
                 let io = TokioIo::new(io.rewound(read));
-                *http = builder(options).serve_connection(io, parts.service);
+                *http = builder(options).serve_connection(io, service);
             }
             Err(end) => break (end, io),
         }

@@ -1,3 +1,11 @@
+use std::{
+    pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncWrite, ReadBuf};
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -158,4 +166,45 @@ async fn who_rests_is_closed_by_a_drain_and_by_the_client() {
     drop(peer.client);
     peer.server.await.unwrap();
     assert_eq!(peer.records.take().len(), 1);
+}
+
+/// Notes how many bytes its reader has room for.
+struct Room(Pipe, Arc<AtomicUsize>);
+
+impl AsyncRead for Room {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        self.1.store(buf.remaining(), Ordering::Relaxed);
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Room {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_rests_has_no_buffers() {
+    let (client, io) = Pipe::pair();
+    let room = Arc::new(AtomicUsize::new(0));
+    let mut peer = start_on(Room(io, room.clone()), client, ServerOptions::default(), hello);
+    let room = || room.load(Ordering::Relaxed);
+    for _ in 0..2 {
+        peer.send(GET).await;
+        peer.until("hello").await;
+        settle().await;
+        assert!(room() >= 8192, "hyper's: {}", room());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        settle().await;
+        assert!(room() <= 64, "at rest: {}", room());
+    }
 }
