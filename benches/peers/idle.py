@@ -97,7 +97,8 @@ BY_PROTOCOL = {"h2c": (Memory("per idle HTTP/2 connection", "KiB"), ask_http2),
 def measure_idle(targets, options, results):
     """Each target alone, started anew for each figure, so that what it kept of other work does not count."""
     count = 1000 if options.quick else 3000
-    settle = 0.6 if options.quick else 2
+    # Allocators give back what a second of calm has freed within ten seconds (jemalloc's decay).
+    settle, idle = (0.6, 0.6) if options.quick else (2, 15)
     for number in range(max(1, options.rounds // 2)):
         say(f"memory, round {number + 1} of {max(1, options.rounds // 2)}")
         for target in targets:
@@ -106,13 +107,14 @@ def measure_idle(targets, options, results):
                 if listener == "http1" and target.name == "envoy nghttp2":
                     continue
                 try:
-                    _measure(target, listener, count, settle, results)
+                    _measure(target, listener, count, settle, idle, results)
                 except (Failure, OSError) as failure:
                     raise Failure(f"{workload.title}, {target.name}: {failure}") from failure
 
 
-def _measure(target, listener, count, settle, results):
-    """`settle`: seconds after which a proxy has given back what it gives back soon."""
+def _measure(target, listener, count, settle, idle_for, results):
+    """`settle`: seconds after which a proxy has given back what it gives back soon; `idle_for`: seconds for which the
+    connections are idle."""
     workload, ask = BY_PROTOCOL[listener]
     running = target.start()
     try:
@@ -124,7 +126,7 @@ def _measure(target, listener, count, settle, results):
         time.sleep(settle / 4)
         before = running.memory()
         connections = open_idle(running.ports[listener], count, ask)
-        time.sleep(settle)
+        time.sleep(idle_for)
         after = running.memory()
         close(connections)
         results.add(workload, target.name, {"cost": (after - before) / 1024 / count, "memory": after})
