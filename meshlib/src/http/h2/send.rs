@@ -25,8 +25,10 @@ pub(super) enum Sent {
 
 /// Sees what is sent: counts it, copies it.
 pub(super) trait Observe {
-    /// Whether no piece was sent yet.
-    fn is_first(&self) -> bool;
+    /// Whether this is a request of which no piece was sent yet.
+    fn is_first(&self) -> bool {
+        false
+    }
 
     /// A piece of the body goes out.
     fn data(&mut self, data: &Bytes);
@@ -50,9 +52,10 @@ pub(super) struct SendBody {
     reason: Reason,
 }
 
-/// The first piece of a body goes along with its head, window or not, unless it is larger than this. A stream is shown
-/// its window only when its connection is polled after the head was sent, and a unary call would take a turn and a
-/// write more; and to ask for it takes three locks. What there is no window for waits in h2.
+/// The first piece of a request's body goes along with its head, window or not, unless it is larger than this: a
+/// stream is shown its window only when its connection is polled after the head was sent, and a unary call would take
+/// a turn and a write more. What there is no window for waits in h2. Not so an answer: a client that gives no window is
+/// not to be waited for, and what waits in h2 has no idle time.
 const FIRST_PIECE: usize = 16 << 10;
 
 impl SendBody {

@@ -138,10 +138,6 @@ impl Drop for Finish<'_> {
 struct Counted<'a>(&'a RequestInfo);
 
 impl Observe for Counted<'_> {
-    fn is_first(&self) -> bool {
-        self.0.bytes_sent() == 0
-    }
-
     fn data(&mut self, data: &Bytes) {
         self.0.add_bytes_sent(data.len() as u64);
     }

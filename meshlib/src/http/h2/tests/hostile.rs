@@ -438,3 +438,31 @@ async fn small_messages_of_a_client_wait_for_whoever_reads_them() {
         assert_eq!(call.await.unwrap().unwrap().status(), 200);
     }
 }
+
+/// However small an answer is, who gives it no window must not hold it for ever: a thousand streams would be 16 MiB.
+#[tokio::test(start_paused = true)]
+async fn a_small_answer_that_has_no_window_is_given_up() {
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let (finished_tx, mut finished) = mpsc::unbounded_channel();
+    let handler = TestHandler { service: echo(), finished: finished_tx };
+    let options = ServerOptions { stream_idle_timeout: Duration::from_secs(20), ..ServerOptions::default() };
+    tokio::spawn(async move {
+        let connection = Arc::new(ConnectionInfo::new(None, None));
+        server::serve(far, connection, handler, &options, Drain::new()).await;
+    });
+    let (mut client, connection) =
+        h2::client::Builder::new().initial_window_size(0).handshake::<_, Bytes>(near).await.unwrap();
+    tokio::spawn(connection);
+    // The server has to know the window first.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    let begin = Instant::now();
+    let request = Request::post("http://echo/").body(()).unwrap();
+    let (response, mut body) = client.send_request(request, false).unwrap();
+    body.send_data(Bytes::from_static(b"hello"), true).unwrap();
+    assert_eq!(response.await.unwrap().status(), StatusCode::OK);
+    let (record, _, sent) = finished.recv().await.unwrap();
+    assert_eq!((record.flags, sent), (ResponseFlags::STREAM_IDLE_TIMEOUT, 0));
+    assert!((20..=25).contains(&begin.elapsed().as_secs()));
+}
