@@ -28,18 +28,22 @@ const NOTHING: Budget = Budget { allocations: 0.0, bytes: 0.0 };
 const HEADS: Budget = Budget { allocations: 14.0, bytes: 3400.0 };
 const LOCAL_REPLY: Budget = Budget { allocations: 6.0, bytes: 800.0 };
 /// The call's and the answer's own included.
-const LAYERS: Budget = Budget { allocations: 45.1, bytes: 9200.0 };
+const LAYERS: Budget = Budget { allocations: 42.1, bytes: 7600.0 };
 /// The client's and the host's side of both connections included: they are of the same process.
-const PROXY: Budget = Budget { allocations: 64.0, bytes: 15800.0 };
+const PROXY: Budget = Budget { allocations: 57.5, bytes: 14500.0 };
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Allocations of this thread for each of many calls, after some that warm up.
+/// Allocations of this thread for each of many calls, after some that warm up: the least of five turns, for what is
+/// rendered once a second (`date`) falls into one turn and not into the next.
 fn per_call(mut call: impl FnMut()) -> Budget {
     (0..CALLS / 10).for_each(|_| call());
-    let AllocationInfo { count_total, bytes_total, .. } = measure(|| (0..CALLS).for_each(|_| call()));
+    let mut turn = || measure(|| (0..CALLS).for_each(|_| call()));
+    let (first, others) = (turn(), [turn(), turn(), turn(), turn()]);
+    let AllocationInfo { count_total, bytes_total, .. } =
+        others.into_iter().fold(first, |least, next| if next.count_total < least.count_total { next } else { least });
     Budget { allocations: count_total as f64 / CALLS as f64, bytes: bytes_total as f64 / CALLS as f64 }
 }
 
