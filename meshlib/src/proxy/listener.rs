@@ -99,10 +99,12 @@ impl Listener {
             worker.spawn(tasks, serve(handed_over, stack.clone(), drain.clone(), self.stats.clone()));
             queues.push((worker.clone(), queue));
         }
-        let drain = drain.clone();
+        // A drain is not over while its port is open: who waits for the end may bind it again.
+        let (drain, hold) = (drain.clone(), drain.hold());
         let accept = async move {
             let stop = drain.reached(DrainPhase::Draining);
             self.accepting.run(stop, |accepted, permit| hand_over(&queues, accepted, permit, &drain)).await;
+            drop(hold);
         };
         tasks.spawn(accept);
     }

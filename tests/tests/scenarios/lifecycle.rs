@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use http::{Request, Response};
 use meshlib::{
-    base::{DrainTimes, stats::StatValue},
+    base::{DrainPhase, DrainTimes, stats::StatValue},
     http::Body,
     proxy::mesh::Mesh,
 };
@@ -77,6 +78,19 @@ fn any_thread_serves_drains_and_drops_it() {
         assert_eq!(raised(&mesh), Vec::<String>::new());
         drop(mesh);
     }
+}
+
+#[test]
+fn a_drain_is_not_over_before_its_port_is_closed() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let mesh = mesh(&runtime);
+    mesh.serve_with("ingress", service_fn(hello)).unwrap();
+    runtime.block_on(async {
+        mesh.resources().drain().enter(DrainPhase::Draining);
+        // The task that accepts has not had a turn since.
+        assert!(mesh.finished().now_or_never().is_none());
+        mesh.finished().await;
+    });
 }
 
 #[test]
