@@ -148,9 +148,9 @@
 //! | feature | adds | crates | C compiler |
 //! |---|---|---|---|
 //! | (none) | layers, routes, balancing, probing, the vocabulary of discovery and clusters | 36 | no |
-//! | `proxy` | sockets, codecs, `HttpServer`, pools, clusters, the proxy and its admin interface | 56 | no |
-//! | `tls` | TLS by rustls with aws-lc-rs; with it `proxy` | 66 | yes |
-//! | `dns` | DNS by hickory, and `Resources::default()`; with it `proxy` | 119 | no |
+//! | `proxy` | sockets, codecs, `HttpServer`, pools, clusters, the proxy and its admin interface | 49 | no |
+//! | `tls` | TLS by rustls with aws-lc-rs; with it `proxy` | 59 | yes |
+//! | `dns` | DNS by hickory, and `Resources::default()`; with it `proxy` | 113 | no |
 //! | `envoy` (default) | Envoy's files; with it `proxy`, `tls` and `dns` | 135 | yes |
 //! | `testkit` | a mesh in memory under a paused clock, for tests; with it `proxy`; `Sim` with `envoy` too | 56 | no |
 //!

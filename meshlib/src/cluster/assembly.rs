@@ -158,7 +158,7 @@ impl ProbeConnect for ProbeHttp2 {
                 Error::new(ErrorKind::ConnectFailure).with_detail(detail).with_source(error)
             };
             let io = connecting.await.map_err(failed)?;
-            let (client, connection) = h2::client::handshake(io, &options).await?;
+            let (client, connection) = h2::client::handshake(io, &options);
             // It ends with the last handle or with the host's side, whichever is first.
             tokio::spawn(connection);
             Ok(ArcService::from_http_service(Probed(client)))

@@ -10,7 +10,7 @@
 //! let app = tower::service_fn(|request: Request<Body>| async { Ok::<_, meshlib::base::Error>(Response::new(request.into_body())) });
 //! let server = HttpServer::new(&resources).bind("127.0.0.1:0".parse()?, app)?;
 //!
-//! let client = Client::over(resources.network().connect(server.local_addr()).await?).await?;
+//! let client = Client::over(resources.network().connect(server.local_addr()).await?);
 //! let reply = client.call(Request::post("http://app/").body(Body::from("hello"))?).await?;
 //! assert_eq!(reply.body, b"hello");
 //! # Ok(())
@@ -87,13 +87,10 @@ pub struct OpenCall {
 }
 
 impl Client {
-    /// Speaks HTTP/2 with prior knowledge.
-    ///
-    /// # Errors
-    /// The stream's own.
-    pub async fn over(io: BoxIo) -> Result<Self, Error> {
-        let (h2, connection) = handshake(io, &Http2Options::upstream()).await?;
-        Ok(Self { h2, driver: Arc::new(tokio::spawn(connection)) })
+    /// Speaks HTTP/2 with prior knowledge, within a runtime. Whether the peer does too shows in the first call.
+    pub fn over(io: BoxIo) -> Self {
+        let (h2, connection) = handshake(io, &Http2Options::upstream());
+        Self { h2, driver: Arc::new(tokio::spawn(connection)) }
     }
 
     /// Whether the connection is over, its calls too.

@@ -72,8 +72,8 @@ impl Reply {
 pub(crate) struct Open(OpenCall);
 
 impl Client {
-    pub(crate) async fn over(io: BoxIo) -> Result<Self, Error> {
-        testkit::Client::over(io).await.map(Self)
+    pub(crate) fn over(io: BoxIo) -> Self {
+        Self(testkit::Client::over(io))
     }
 
     /// Whether the connection is over.

@@ -155,7 +155,7 @@ async fn a_late_connection_may_ask_its_first_question() {
     http1.get("/api.Echo/Echo", "").await;
     let answer = http1.rest().await.to_ascii_lowercase();
     assert!(answer.starts_with("http/1.1 200 ") && answer.contains("connection: close\r\n"), "{answer}");
-    let client = crate::client::Client::over(http2).await.unwrap();
+    let client = crate::client::Client::over(http2);
     assert_eq!(client.echo().await.unwrap().grpc_status(), Some(0));
     assert_eq!(world.now(), secs(5) + Duration::from_millis(500));
     assert_eq!((silent.rest().await, world.now()), (String::new(), secs(6)));

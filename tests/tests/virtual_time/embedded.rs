@@ -254,7 +254,7 @@ async fn an_application_takes_one_listener_and_the_file_has_the_rest() {
     for (port, name) in [(443, "own"), (8443, "pod-1")] {
         let address = SocketAddr::new(crate::world::address(9), port);
         let io = world.client_network().connect(address).await.unwrap();
-        let client = crate::client::Client::over(io).await.unwrap();
+        let client = crate::client::Client::over(io);
         assert_eq!(client.echo().await.unwrap().hostname(), name);
     }
     world.admin(&kit.network, "POST", "/quitquitquit").await;

@@ -31,7 +31,7 @@ async fn it_works_by_panic_routing_alone() {
     world.publish(1..=3);
     world.start_edge_from(&edge).await;
     let (io, _) = world.sim.dialler("edge").secured(&[]).await.unwrap();
-    let client = Client::over(io).await.unwrap();
+    let client = Client::over(io);
     let mut answered = client.answered_by(300).await;
     answered.dedup();
     assert_eq!(answered, ["pod-1", "pod-2", "pod-3"]);

@@ -114,7 +114,7 @@ async fn a_certificate_that_is_written_anew_is_shown_within_two_seconds() {
     let world = World::running([1], EdgeOptions { tls: true, ..CHECKED }).await;
     let certificate = world.certificate();
     let io = tls(world.dial().await.unwrap(), &certificate, &["h2"]).await.unwrap();
-    let client = crate::client::Client::over(io).await.unwrap();
+    let client = crate::client::Client::over(io);
     let pair = rcgen::generate_simple_self_signed(["edge.test".to_owned()]).unwrap();
     world.at(10.5).await;
     world.edge_files().write(CHAIN, pair.cert.pem());

@@ -207,7 +207,7 @@ impl World {
 
     /// An HTTP/2 connection to the edge.
     pub(crate) async fn client(&self) -> Client {
-        Client::over(self.dial().await.expect("the edge accepts")).await.expect("a preface goes out")
+        Client::over(self.dial().await.expect("the edge accepts"))
     }
 
     /// Asks the admin interface of a node, and gives the whole answer.

@@ -153,14 +153,14 @@ async fn connect(counted: &Counted) -> Result<Established, Error> {
 async fn establish(counted: &Counted) -> Result<Established, Error> {
     let failure = |error: io::Error| Error::new(ErrorKind::ConnectFailure).with_detail(error.to_string());
     let io = counted.context.network.connect(counted.host.address()).await.map_err(failure)?;
-    let handshake = |error: Error| Error::new(ErrorKind::ConnectFailure).with_detail(error.to_string());
     Ok(match &counted.context.protocol {
         UpstreamProtocol::Http1 => {
+            let handshake = |error: Error| Error::new(ErrorKind::ConnectFailure).with_detail(error.to_string());
             let (client, connection) = h1::client::handshake(io).await.map_err(handshake)?;
             Established::Http1(client, Box::new(connection))
         }
         UpstreamProtocol::Http2(options) => {
-            let (client, connection) = h2::client::handshake(io, options).await.map_err(handshake)?;
+            let (client, connection) = h2::client::handshake(io, options);
             Established::Http2(client, Box::new(connection))
         }
     })

@@ -18,7 +18,7 @@
 //! let server = HttpServer::new(&resources).bind("127.0.0.1:0".parse()?, app)?;
 //!
 //! let io = resources.network().connect(server.local_addr()).await?;
-//! let (client, connection) = h2::client::handshake(io, &Http2Options::upstream()).await?;
+//! let (client, connection) = h2::client::handshake(io, &Http2Options::upstream());
 //! tokio::spawn(connection);
 //! let request = Request::get("http://a.example/").body(Body::empty())?;
 //! let response = client.exchange(request).await.map_err(|failed| failed.error)?;
@@ -28,33 +28,29 @@
 //! ```
 
 use std::{
-    fmt,
+    fmt, io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
-use h2::{
-    Reason,
-    client::{Connection, ResponseFuture, SendRequest},
-};
-use http::{HeaderValue, Request, Response, Uri, Version, header, request, uri};
+use http::{HeaderValue, Request, Response, Uri, Version, header, request, response, uri};
 use http_body::Body as _;
 
 use super::{
-    error, hpack,
-    io::{Adapter, Flush, adapt},
+    connection::Connection,
+    error::{self, Failure},
+    handle::StreamRef,
+    head::Head,
     limits::HeadLimits,
-    meter::Role,
+    read::FLOODED,
+    reason::Reason,
     recv::RecvBody,
     replay,
-    seen::Seen,
+    role::Role,
     send::{Copy, SendBody, Sent},
+    state::Shared,
 };
 use crate::{
     base::{
@@ -69,97 +65,86 @@ const MAX_RESPONSE_HEADERS: u32 = 60 << 10;
 const MAX_RESPONSE_FIELDS: usize = 100;
 /// How long the last frames of a connection that nobody uses may take.
 const CLOSE: Duration = Duration::from_secs(1);
-/// Bytes that a stream may hold in memory beyond the host's window.
-const SEND_BUFFER: usize = 64 << 10;
-/// Streams opened before the host's SETTINGS have said how many it takes (RFC 9113, section 6.5.2, recommends 100).
-const INITIAL_STREAMS: usize = 100;
-
 /// A handle of an upstream connection. Cloning shares the connection, which ends once every handle and stream is gone.
 #[derive(Clone)]
 pub struct H2Client(Arc<Handle>);
 
 struct Handle {
-    send: SendRequest<Bytes>,
+    shared: Arc<Shared>,
     max_streams: usize,
-    state: Arc<State>,
 }
 
-struct State {
-    open: AtomicUsize,
-    closed: AtomicBool,
-    seen: Arc<Seen>,
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.clients -= 1;
+        state.notify();
+    }
 }
 
 /// The connection itself: a task drives it.
 pub struct H2Connection {
-    h2: Connection<Adapter<BoxIo>, Bytes>,
-    flush: Flush<BoxIo>,
-    state: Arc<State>,
+    h2: Connection<BoxIo>,
     closing: Option<Deadline>,
 }
 
-/// Speaks HTTP/2 with prior knowledge on `io`.
-///
-/// # Errors
-///
-/// When the connection ends before the preface is written.
-pub async fn handshake(io: BoxIo, options: &Http2Options) -> Result<(H2Client, H2Connection), Error> {
+/// Speaks HTTP/2 with prior knowledge on `io`, once the connection is driven. Whether the host does too shows in the
+/// first exchange.
+pub fn handshake(io: BoxIo, options: &Http2Options) -> (H2Client, H2Connection) {
     let limits = HeadLimits::new(MAX_RESPONSE_HEADERS, MAX_RESPONSE_FIELDS);
-    let (adapter, flush, seen) = adapt(io, Role::Client, limits);
-    let mut builder = h2::client::Builder::new();
-    builder
-        .initial_window_size(options.initial_stream_window_size)
-        .initial_connection_window_size(options.initial_connection_window_size)
-        .initial_max_send_streams(INITIAL_STREAMS)
-        .max_header_list_size(limits.decoded())
-        .max_send_buffer_size(SEND_BUFFER)
-        .enable_push(false)
-        // h2's own limits count over a connection's whole life; the meter's decay.
-        .max_local_error_reset_streams(None)
-        // Small frames are joined instead.
-        .data_frame_budget(usize::MAX);
-    let (send, h2) = builder.handshake(adapter).await.map_err(error::upstream)?;
-    let state = Arc::new(State { open: AtomicUsize::new(0), closed: AtomicBool::new(false), seen });
+    let shared = Shared::new(Role::Client, options, limits);
+    shared.lock().clients = 1;
     let max_streams = options.max_concurrent_streams as usize;
-    let handle = Handle { send, max_streams, state: state.clone() };
-    Ok((H2Client(Arc::new(handle)), H2Connection { h2, flush, state, closing: None }))
+    let h2 = Connection::new(io, Role::Client, shared.clone());
+    (H2Client(Arc::new(Handle { shared, max_streams })), H2Connection { h2, closing: None })
 }
 
 impl Future for H2Connection {
     type Output = Result<(), Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = Pin::new(&mut self.h2).poll(cx).map_err(error::upstream);
-        if ended.is_ready() {
-            self.state.closed.store(true, Ordering::Relaxed);
-            return ended;
+        let ended = self.h2.poll_read(cx);
+        if self.h2.shared().lock().is_flooded() {
+            self.h2.go_away(Reason::ENHANCE_YOUR_CALM, FLOODED);
         }
-        if self.state.seen.flooded() {
-            self.state.closed.store(true, Ordering::Relaxed);
-            return Poll::Ready(Err(Error::new(ErrorKind::UpstreamProtocol).with_detail("the host floods frames")));
+        // Looked at before the last flush: what the last stream has said is written then.
+        let over = self.over(ended);
+        // Everything written in this turn leaves now. An error shows as an end.
+        let flushed = self.h2.poll_flush(cx);
+        match over {
+            Some(over) => self.poll_end(flushed, cx).map(|()| over),
+            None => Poll::Pending,
         }
-        self.state.seen.tidy();
-        // Everything written in this turn leaves now. An error shows at the next read.
-        let _ = self.flush.poll(cx);
-        self.poll_closing(cx)
-    }
-}
-
-/// Without having ended, where its runtime did.
-impl Drop for H2Connection {
-    fn drop(&mut self) {
-        self.state.closed.store(true, Ordering::Relaxed);
     }
 }
 
 impl H2Connection {
-    /// A connection that nobody can use any more ends itself, but for a host that reads nothing.
-    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if Arc::strong_count(&self.state) > 1 {
-            return Poll::Pending;
+    /// How the connection ends, where it does. One that nobody can use any more ends itself.
+    fn over(&mut self, ended: Poll<Failure>) -> Option<Result<(), Error>> {
+        let (is_unused, is_done) = {
+            let state = self.h2.shared().lock();
+            (state.is_unused(), state.is_done())
+        };
+        match ended {
+            Poll::Ready(Failure::Closed(None) | Failure::Ended(Reason::NO_ERROR, _)) => Some(Ok(())),
+            Poll::Ready(failure) => Some(Err(failure.upstream())),
+            Poll::Pending if is_unused => {
+                self.h2.go_away(Reason::NO_ERROR, "nobody uses the connection");
+                Some(Ok(()))
+            }
+            Poll::Pending => is_done.then_some(Ok(())),
         }
+    }
+
+    /// Closes the connection, but does not wait long for a host that reads nothing.
+    fn poll_end(&mut self, flushed: Poll<io::Result<()>>, cx: &mut Context<'_>) -> Poll<()> {
+        let closed = match flushed {
+            Poll::Ready(Ok(())) => self.h2.poll_shutdown(cx).is_ready(),
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        };
         let closing = self.closing.get_or_insert_with(|| Deadline::after(CLOSE));
-        Pin::new(closing).poll(cx).map(Ok)
+        if closed { Poll::Ready(()) } else { Pin::new(closing).poll(cx) }
     }
 }
 
@@ -174,23 +159,23 @@ impl H2Client {
 
     /// How many streams may be open at once: the host's limit, or ours where it is lower.
     pub fn max_streams(&self) -> usize {
-        self.0.send.current_max_send_streams().min(self.0.max_streams)
+        self.0.shared.status.max_streams.load(Ordering::Relaxed).min(self.0.max_streams)
     }
 
     /// Whether the host has said how many streams it takes. Until then [`available_streams`](Self::available_streams)
     /// is a guess.
     pub fn is_settled(&self) -> bool {
-        self.0.state.seen.settings()
+        self.0.shared.status.is_settled.load(Ordering::Relaxed)
     }
 
     /// How many streams are open.
     pub fn active_streams(&self) -> usize {
-        self.0.state.open.load(Ordering::Relaxed)
+        self.0.shared.status.exchanges.load(Ordering::Relaxed)
     }
 
     /// Whether the connection takes no new streams: it ended, or the host said GOAWAY.
     pub fn is_closed(&self) -> bool {
-        self.0.state.closed.load(Ordering::Relaxed) || self.0.state.seen.goaway()
+        self.0.shared.status.is_closed.load(Ordering::Relaxed)
     }
 
     /// Sends a request. Its head is on its way when this returns; the future pumps the body and waits for the
@@ -203,19 +188,12 @@ impl H2Client {
         if let Err(error) = complete_target(&mut head.uri, &mut head.headers) {
             return Exchange(Phase::Failed(Some(error.into())));
         }
-        let mut wire = Request::new(());
-        *wire.method_mut() = head.method.clone();
-        *wire.uri_mut() = head.uri.clone();
-        *wire.version_mut() = Version::HTTP_2;
-        *wire.headers_mut() = head.headers.clone();
-        hpack::mark_unique(wire.headers_mut());
         // Asked once: a body from another thread's connection may end between two looks.
         let end = body.is_end_stream();
-        match self.open(wire, end) {
-            Ok((response, stream)) => {
-                let place = Place::take(&self.0.state);
-                let upload = (!end).then(|| Pump::new(SendBody::new(stream, body, Reason::CANCEL)));
-                Exchange(Phase::Waiting(Waiting { response, upload, head, place }))
+        match self.open(&head, end) {
+            Ok(stream) => {
+                let upload = (!end).then(|| Pump::new(SendBody::new(stream.clone(), body, Reason::CANCEL)));
+                Exchange(Phase::Waiting(Waiting { stream, upload, head }))
             }
             Err(error) => {
                 let error = error.with_retry(Retry::NotProcessed);
@@ -224,13 +202,23 @@ impl H2Client {
         }
     }
 
-    /// Opens a stream. Where resets that are not written yet still count against the host's limit, the stream waits in
-    /// `h2` for its turn: the limit holds on the wire.
-    ///
-    /// Each stream is opened through a clone of its own: a handle that is used again keeps a reference of a stream
-    /// that waits, which then is not reset when it is dropped.
-    fn open(&self, request: Request<()>, end: bool) -> Result<(ResponseFuture, h2::SendStream<Bytes>), Error> {
-        self.0.send.clone().send_request(request, end).map_err(error::upstream)
+    fn open(&self, head: &request::Parts, end: bool) -> Result<StreamRef, Error> {
+        if self.is_closed() {
+            return Err(Failure::Closed(None).upstream());
+        }
+        let mut state = self.0.shared.lock();
+        // Under the lock, so that two do not take the last place.
+        if self.available_streams() == 0 {
+            return Err(Error::new(ErrorKind::UpstreamRefusedStream).with_detail("the host takes no more streams"));
+        }
+        let key = state.request(head, end).map_err(Failure::upstream)?;
+        let id = state.hold(key);
+        if state.is_exhausted() {
+            self.0.shared.status.is_closed.store(true, Ordering::Relaxed);
+        }
+        self.0.shared.status.exchanges.fetch_add(1, Ordering::Relaxed);
+        drop(state);
+        Ok(StreamRef::adopt(self.0.shared.clone(), key, id))
     }
 }
 
@@ -269,22 +257,6 @@ fn complete_target(target: &mut Uri, headers: &mut http::HeaderMap) -> Result<()
         Error::new(ErrorKind::DownstreamProtocol).with_detail("the request has no usable authority").with_source(error)
     })?;
     Ok(())
-}
-
-/// A stream's place in its connection.
-struct Place(Arc<State>);
-
-impl Place {
-    fn take(state: &Arc<State>) -> Self {
-        state.open.fetch_add(1, Ordering::Relaxed);
-        Self(state.clone())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// A request's body on its way.
@@ -335,10 +307,9 @@ enum Phase {
 }
 
 struct Waiting {
-    response: ResponseFuture,
+    stream: StreamRef,
     upload: Option<Pump>,
     head: request::Parts,
-    place: Place,
 }
 
 impl Future for Exchange {
@@ -355,39 +326,35 @@ impl Future for Exchange {
         if let Some(Err(error)) = waiting.upload.as_mut().map(|pump| pump.poll(cx)) {
             return Poll::Ready(Err(error.into()));
         }
-        let received = ready!(Pin::new(&mut waiting.response).poll(cx));
+        let received = ready!(waiting.stream.poll_response(cx));
         let Phase::Waiting(waiting) = std::mem::replace(&mut self.0, Phase::Failed(None)) else {
             return Poll::Pending;
         };
         Poll::Ready(match received {
-            Ok(response) => waiting.answered(response).map_err(Failed::from),
-            Err(error) => Err(waiting.failed(error::upstream(error))),
+            Ok((head, end)) => waiting.answered(head, end).map_err(Failed::from),
+            Err(failure) => Err(waiting.failed(failure.upstream())),
         })
     }
 }
 
 impl Waiting {
-    fn answered(self, response: Response<h2::RecvStream>) -> Result<Response<Body>, Error> {
-        let (head, stream) = response.into_parts();
-        let seen = &self.place.0.seen;
-        if !seen.limits().allow_head(&head.headers, None) {
+    fn answered(self, response: Head<response::Parts>, end: bool) -> Result<Response<Body>, Error> {
+        let Head { parts, is_over, .. } = response;
+        if is_over {
             return Err(Error::new(error::OVERSIZE).with_detail("the response's headers are too large"));
         }
-        if stream.is_end_stream() {
-            seen.take_block(|| stream.stream_id().as_u32());
+        if end {
             // An upload that is still unfinished ends here: nobody waits for it.
-            return Ok(Response::from_parts(head, Body::empty()));
+            return Ok(Response::from_parts(parts, Body::empty()));
         }
-        let seen = seen.clone();
         let upload = self.upload.filter(|pump| !pump.body.is_done()).map(Pump::into_upload);
         let spawned = upload.and_then(|upload| hand_over(upload, self.head.extensions.get()));
-        let in_use = InUse { _place: self.place, _upload: spawned };
-        Ok(Response::from_parts(head, Body::h2(RecvBody::response(stream, seen, in_use))))
+        Ok(Response::from_parts(parts, Body::h2(RecvBody::response(self.stream, spawned))))
     }
 
     fn failed(self, mut error: Error) -> Failed {
         let ended = error.kind() == ErrorKind::UpstreamConnectionTermination;
-        if ended && !self.place.0.seen.has_left(self.response.stream_id().as_u32()) {
+        if ended && !self.stream.status().has_left(self.stream.id()) {
             error = error.with_retry(Retry::NotProcessed);
         }
         let body = match self.upload {
@@ -397,12 +364,6 @@ impl Waiting {
         };
         Failed { error, request: body.map(|body| Request::from_parts(self.head, body)) }
     }
-}
-
-/// What a response's body holds until it is done: its stream's place in the connection, an upload to stop.
-pub(super) struct InUse {
-    _place: Place,
-    _upload: Option<AbortOnDropHandle<()>>,
 }
 
 /// Gives the upload to the request's own server stream, or spawns it.

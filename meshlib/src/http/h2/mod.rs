@@ -1,9 +1,18 @@
-//! HTTP/2 both ways, on the `h2` crate.
+//! HTTP/2 both ways (RFC 9113), by a codec of our own.
 //!
-//! Under every connection lies one IO adapter (`io`): it meters the frames that the peer sends, hides empty DATA
-//! frames (`h2` allows 100 of them in a connection's life, and mesh connections live for months), and collects writes
-//! so that everything written in one turn leaves in one syscall. `h2` on its own flushes after each DATA frame of
-//! 256 bytes or more; collecting took 1 KiB calls from 35 to 25 µs of CPU.
+//! It does what a proxy needs: heads are decoded into what the proxy reads and encoded from what it forwards, and what
+//! it has to say is collected and leaves once a turn. On the `h2` crate a call of 11 bytes took twice the instructions.
+//!
+//! ```text
+//! io -> connection -> read -> state <- handle <- stream, send, recv   the tasks of streams, or of callers
+//!           |           hpack, head    |
+//!           +------- out <-------------+   what streams and the connection have to say, in order
+//! ```
+//!
+//! One task drives the connection: it reads into a buffer that the thread's connections share, and passes on what each
+//! frame says. What streams send they encode themselves, under the connection's lock, and wake that task, which writes.
+//! What a peer may cause is bounded: windows, the size of blocks, streams at once, bytes that wait to be written, and
+//! frames that are no requests (`floods`).
 //!
 //! [`server::serve`] serves one connection from a client; [`client::handshake`] begins one to a host:
 //!
@@ -35,7 +44,7 @@
 //! # let connection = Arc::new(ConnectionInfo::new(None, None));
 //! tokio::spawn(async move { h2::server::serve(far, connection, Hello, &ServerOptions::default(), Drain::new()).await });
 //!
-//! let (client, connection) = h2::client::handshake(Box::new(near), &Http2Options::upstream()).await.unwrap();
+//! let (client, connection) = h2::client::handshake(Box::new(near), &Http2Options::upstream());
 //! tokio::spawn(connection);
 //! let response = client.exchange(Request::get("http://echo/").body(Body::empty()).unwrap()).await.unwrap();
 //! assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
@@ -44,18 +53,26 @@
 
 mod bucket;
 pub mod client;
+mod connection;
 mod error;
-mod frames;
+mod floods;
+mod flow;
+mod frame;
+mod handle;
+mod head;
 mod hpack;
 mod inbox;
-mod io;
 mod limits;
-mod meter;
+mod out;
+mod read;
+mod reason;
 mod recv;
 mod replay;
-mod seen;
+mod role;
 mod send;
 pub mod server;
+mod settings;
+mod state;
 mod stream;
 #[cfg(test)]
 mod tests;

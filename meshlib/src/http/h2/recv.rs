@@ -2,101 +2,113 @@
 
 use std::{
     fmt,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use h2::RecvStream;
-use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
-use super::{client::InUse, error, inbox::Inbox, meter::Role, seen::Seen};
-use crate::base::{Error, ErrorKind, RequestInfo};
+use super::{
+    error::{self, Failure},
+    handle::StreamRef,
+};
+use crate::base::{Error, ErrorKind, RequestInfo, task::AbortOnDropHandle};
 
 /// DATA frames and trailers of a stream. A frame's window is given back when the next one is asked for, which is when
 /// whoever reads has passed the first on: so a reader that stands still stops the sender within the window.
 pub(crate) struct RecvBody {
-    inbox: Arc<Inbox>,
-    unreleased: usize,
-    role: Role,
-    received: Option<RequestInfo>,
+    stream: StreamRef,
+    message: Message,
+    /// Of what was read last; never more than a window.
+    unreleased: u32,
     ended: bool,
-    /// Whether what was read last was the end of the stream. As of then: to ask `h2` takes two locks, and a request's
-    /// way through the layers asks a dozen times.
+    /// Whether what was read last was the end of the stream.
     last: bool,
 }
 
+/// Whose body it is.
+enum Message {
+    /// Its bytes are counted here, and its end is noted.
+    Request(RequestInfo),
+    /// An upload that goes on beside it ends with it.
+    Response { _upload: Option<AbortOnDropHandle<()>> },
+}
+
 impl RecvBody {
-    /// A request's body, which has not ended yet; its bytes are counted into `info`, and its end is noted there.
-    pub(super) fn request(stream: RecvStream, seen: Arc<Seen>, info: RequestInfo) -> Self {
-        let inbox = Inbox::new(stream, seen, None);
-        Self { inbox, unreleased: 0, role: Role::Server, received: Some(info), ended: false, last: false }
+    /// A request's body, which has not ended yet.
+    pub(super) fn request(stream: StreamRef, info: RequestInfo) -> Self {
+        Self::new(stream, Message::Request(info))
     }
 
-    /// A response's body, which has not ended yet; it keeps `in_use` until it is done.
-    pub(super) fn response(stream: RecvStream, seen: Arc<Seen>, in_use: InUse) -> Self {
-        let inbox = Inbox::new(stream, seen, Some(in_use));
-        Self { inbox, unreleased: 0, role: Role::Client, received: None, ended: false, last: false }
+    /// A response's body, which has not ended yet.
+    pub(super) fn response(stream: StreamRef, upload: Option<AbortOnDropHandle<()>>) -> Self {
+        Self::new(stream, Message::Response { _upload: upload })
+    }
+
+    fn new(stream: StreamRef, message: Message) -> Self {
+        Self { stream, message, unreleased: 0, ended: false, last: false }
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if self.ended {
             return Poll::Ready(None);
         }
-        if let Some(data) = ready!(self.inbox.poll_data(std::mem::take(&mut self.unreleased), cx)) {
-            return Poll::Ready(Some(self.data(data)));
-        }
-        let trailers = ready!(self.inbox.poll_trailers(cx));
-        self.end();
-        Poll::Ready(match trailers {
-            Ok(Some(trailers)) => Some(self.trailers(trailers)),
-            Ok(None) => None,
-            Err(error) => Some(Err(self.error(error))),
+        Poll::Ready(match ready!(self.stream.poll_data(std::mem::take(&mut self.unreleased), cx)) {
+            Some(Ok((data, last))) => Some(Ok(self.data(data, last))),
+            Some(Err(failure)) => {
+                self.end();
+                Some(Err(self.error(failure)))
+            }
+            None => {
+                self.end();
+                self.trailers().transpose()
+            }
         })
     }
 
-    /// Trailers that are not whole say something else than they were meant to: a call without its status.
-    fn trailers(&self, trailers: HeaderMap) -> Result<Frame<Bytes>, Error> {
-        let seen = self.inbox.seen();
-        let block = seen.take_block(|| self.inbox.stream_id());
-        if seen.limits().allow_trailers(&trailers, block) {
-            return Ok(Frame::trailers(trailers));
-        }
-        let kind = match self.role {
-            Role::Server => ErrorKind::HeadersTooLarge,
-            Role::Client => error::OVERSIZE,
-        };
-        Err(Error::new(kind).with_detail("the trailers are too large"))
-    }
-
-    fn error(&self, error: h2::Error) -> Error {
-        match self.role {
-            Role::Server => error::downstream(error),
-            Role::Client => error::upstream(error),
-        }
-    }
-
-    fn data(&mut self, data: Result<Bytes, h2::Error>) -> Result<Frame<Bytes>, Error> {
-        let data = data.map_err(|error| {
-            self.end();
-            self.error(error)
-        })?;
-        self.unreleased = data.len();
-        self.last = self.inbox.is_end_stream();
-        if let Some(info) = &self.received {
+    fn data(&mut self, data: Bytes, last: bool) -> Frame<Bytes> {
+        (self.unreleased, self.last) = (u32::try_from(data.len()).unwrap_or(u32::MAX), last);
+        if let Message::Request(info) = &self.message {
             info.add_bytes_received(data.len() as u64);
-            if self.last {
+            if last {
                 info.note_request_end();
             }
         }
-        Ok(Frame::data(data))
+        Frame::data(data)
+    }
+
+    /// Trailers that are not whole say something else than they were meant to: a call without its status.
+    fn trailers(&self) -> Result<Option<Frame<Bytes>>, Error> {
+        match self.stream.take_trailers() {
+            None => Ok(None),
+            Some(Ok(trailers)) => Ok(Some(Frame::trailers(trailers))),
+            Some(Err(_)) => {
+                let kind = match self.message {
+                    Message::Request(_) => ErrorKind::HeadersTooLarge,
+                    Message::Response { .. } => error::OVERSIZE,
+                };
+                Err(Error::new(kind).with_detail("the trailers are too large"))
+            }
+        }
+    }
+
+    fn error(&self, failure: Failure) -> Error {
+        match self.message {
+            Message::Request(_) => failure.downstream(),
+            Message::Response { .. } => failure.upstream(),
+        }
     }
 
     /// Nothing more is to be read.
     fn end(&mut self) {
         self.ended = true;
-        self.received.iter().for_each(RequestInfo::note_request_end);
+        self.note_end();
+    }
+
+    fn note_end(&self) {
+        if let Message::Request(info) = &self.message {
+            info.note_request_end();
+        }
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
@@ -111,17 +123,14 @@ impl RecvBody {
 impl Drop for RecvBody {
     fn drop(&mut self) {
         // Nobody wants the rest of a request: it has ended as well.
-        self.received.iter().for_each(RequestInfo::note_request_end);
-        // Trailers that nobody asked for.
-        let seen = self.inbox.seen();
-        if seen.is_remembering() && !self.ended {
-            seen.take_block(|| self.inbox.stream_id());
-        }
+        self.note_end();
+        // What was read last is done with, too.
+        self.stream.discard(self.unreleased);
     }
 }
 
 impl fmt::Debug for RecvBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecvBody").field("stream", &self.inbox.stream_id()).finish_non_exhaustive()
+        f.debug_struct("RecvBody").field("stream", &self.stream.id()).finish_non_exhaustive()
     }
 }

@@ -6,10 +6,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use h2::{Reason, SendStream};
 use http::HeaderMap;
 use http_body::Body as _;
 
+use super::{handle::StreamRef, reason::Reason};
 use crate::{base::Error, http::body::Body};
 
 /// How sending ended.
@@ -25,11 +25,6 @@ pub(super) enum Sent {
 
 /// Sees what is sent: counts it, copies it.
 pub(super) trait Observe {
-    /// Whether this is a request of which no piece was sent yet.
-    fn is_first(&self) -> bool {
-        false
-    }
-
     /// A piece of the body goes out.
     fn data(&mut self, data: &Bytes);
 
@@ -39,37 +34,28 @@ pub(super) trait Observe {
 
 /// A body on its way out.
 pub(super) struct SendBody {
-    stream: SendStream<Bytes>,
+    stream: StreamRef,
     body: Body,
     /// Taken from the body, not yet sent for want of window.
     pending: Bytes,
     done: bool,
-    /// Why the body failed, while what came before it leaves.
-    failed: Option<Error>,
     /// The body failed: what there is of it is not all of it.
     broken: bool,
     /// What the peer is told when the body fails.
     reason: Reason,
 }
 
-/// The first piece of a request's body goes along with its head, window or not, unless it is larger than this: a
-/// stream is shown its window only when its connection is polled after the head was sent, and a unary call would take
-/// a turn and a write more. What there is no window for waits in h2. Not so an answer: a client that gives no window is
-/// not to be waited for, and what waits in h2 has no idle time.
-const FIRST_PIECE: usize = 16 << 10;
-
 impl SendBody {
     /// `reason` is what the peer is told when the body fails.
-    pub(super) fn new(stream: SendStream<Bytes>, body: Body, reason: Reason) -> Self {
-        Self { stream, body, pending: Bytes::new(), done: false, failed: None, broken: false, reason }
+    pub(super) fn new(stream: StreamRef, body: Body, reason: Reason) -> Self {
+        Self { stream, body, pending: Bytes::new(), done: false, broken: false, reason }
     }
 
     /// Sends until the body or the window is exhausted.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Sent> {
         let mut sent = self.poll_sent(cx, observe);
-        // Registered for by who waits, so that a stream that stands still ends with its peer, and by nobody else: this
-        // wakes also when the stream is shown a window.
-        if sent.is_pending() && self.stream.poll_reset(cx).is_ready() {
+        // Registered for by who waits, so that a stream that stands still ends with its peer, and by nobody else.
+        if sent.is_pending() && self.stream.poll_gone(cx).is_ready() {
             sent = Poll::Ready(Sent::Refused);
         }
         self.done |= sent.is_ready();
@@ -82,19 +68,10 @@ impl SendBody {
     }
 
     fn poll_sent(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Sent> {
-        if let Some(error) = self.failed.take() {
-            if self.stream.poll_reset(cx).is_ready() {
-                return Poll::Ready(Sent::Refused);
-            }
-            self.stream.send_reset(self.reason);
-            return Poll::Ready(Sent::BodyFailed(error));
-        }
         loop {
             if !self.pending.is_empty() {
-                match ready!(self.poll_pending(cx, observe)) {
-                    Some(ended) if ended => return Poll::Ready(Sent::Complete),
-                    Some(_) => {}
-                    None => return Poll::Ready(Sent::Refused),
+                if let Some(sent) = ready!(self.poll_pending(cx, observe)) {
+                    return Poll::Ready(sent);
                 }
                 continue;
             }
@@ -105,12 +82,7 @@ impl SendBody {
                     Ok(data) => self.pending = data,
                     Err(frame) => return Poll::Ready(self.trailers(frame.into_trailers().ok(), observe)),
                 },
-                Some(Err(error)) => {
-                    // A reset throws away what h2 has not written yet: a turn later the connection has.
-                    (self.failed, self.broken) = (Some(error), true);
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+                Some(Err(error)) => return Poll::Ready(self.fail(error)),
                 None => {
                     // A stream that has ended may not be asked again, and a request that is sent again asks.
                     self.body = Body::empty();
@@ -120,55 +92,42 @@ impl SendBody {
         }
     }
 
-    /// Sends what the window allows of `pending`: whether that ended the stream, or `None` if the peer is gone.
-    fn poll_pending(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Option<bool>> {
-        let capacity = match observe.is_first() && self.pending.len() <= FIRST_PIECE {
-            true => self.pending.len(),
-            false => match ready!(self.poll_capacity(cx)) {
-                Some(capacity) => capacity,
-                None => return Poll::Ready(None),
-            },
+    /// Sends what the window allows of `pending`: whether that was the end.
+    fn poll_pending(&mut self, cx: &mut Context<'_>, observe: &mut impl Observe) -> Poll<Option<Sent>> {
+        let Some(capacity) = ready!(self.stream.poll_capacity(self.pending.len(), cx)) else {
+            return Poll::Ready(Some(Sent::Refused));
         };
         let data = self.pending.split_to(capacity.min(self.pending.len()));
         let end = self.pending.is_empty() && self.body.is_end_stream();
-        if !data.is_empty() || end {
-            observe.data(&data);
-            if self.stream.send_data(data, end).is_err() {
-                return Poll::Ready(None);
-            }
-        }
-        Poll::Ready(Some(end))
-    }
-
-    /// How much of `pending` may be sent; `None` if the peer is gone.
-    fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
-        // Capacity is asked for only while there is data for it; idle reservations would starve other streams.
-        self.stream.reserve_capacity(self.pending.len());
-        match self.stream.capacity() {
-            0 => self.stream.poll_capacity(cx).map(|capacity| capacity.and_then(Result::ok)),
-            capacity => Poll::Ready(Some(capacity)),
-        }
+        observe.data(&data);
+        Poll::Ready(match self.stream.send_data(data, end) {
+            true => end.then_some(Sent::Complete),
+            false => Some(Sent::Refused),
+        })
     }
 
     fn finish(&mut self) -> Sent {
-        match self.stream.send_data(Bytes::new(), true) {
-            Ok(()) => Sent::Complete,
-            Err(_) => Sent::Refused,
-        }
+        if self.stream.send_data(Bytes::new(), true) { Sent::Complete } else { Sent::Refused }
     }
 
     fn trailers(&mut self, trailers: Option<HeaderMap>, observe: &mut impl Observe) -> Sent {
         let Some(trailers) = trailers else { return self.finish() };
         observe.trailers(&trailers);
-        match self.stream.send_trailers(trailers) {
-            Ok(()) => Sent::Complete,
-            Err(_) => Sent::Refused,
+        if self.stream.send_trailers(&trailers) { Sent::Complete } else { Sent::Refused }
+    }
+
+    fn fail(&mut self, error: Error) -> Sent {
+        self.broken = true;
+        if self.stream.is_gone() {
+            return Sent::Refused;
         }
+        self.stream.reset(self.reason);
+        Sent::BodyFailed(error)
     }
 
     /// Resets the stream.
     pub(super) fn reset(&mut self, reason: Reason) {
-        self.stream.send_reset(reason);
+        self.stream.reset(reason);
     }
 
     /// What has not been sent yet, unless the body failed: its beginning must not be taken for the whole.
@@ -197,10 +156,6 @@ impl Copy {
 }
 
 impl Observe for Copy {
-    fn is_first(&self) -> bool {
-        self.0.as_ref().is_some_and(BytesMut::is_empty)
-    }
-
     fn data(&mut self, data: &Bytes) {
         match &mut self.0 {
             // A copy, not a clone: a small clone would pin the whole block that it was read into.

@@ -42,21 +42,16 @@
 //! ```
 
 use std::{
+    io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
-use h2::{Reason, server::Connection};
-
 use super::{
-    io::{Adapter, Flush, adapt},
-    limits::HeadLimits,
-    meter::Role,
-    seen::Seen,
-    stream::Streams,
+    connection::Connection, handle::StreamRef, limits::HeadLimits, read::FLOODED, reason::Reason, role::Role,
+    state::Shared, stream::Streams,
 };
 use crate::{
     base::{
@@ -71,13 +66,6 @@ use crate::{
     },
 };
 
-/// Bytes that a stream may hold in memory beyond the client's window.
-const SEND_BUFFER: usize = 64 << 10;
-/// Streams that a client may give up before they were looked at, all in one turn. The meter limits how often.
-const PENDING_RESETS: usize = 1000;
-/// Streams that we reset and whose late frames are ignored in silence.
-const REMEMBERED_RESETS: usize = 256;
-
 /// Serves `io` until the client, the drain or idleness ends it.
 pub async fn serve<T: Io, H: Handler>(
     io: T,
@@ -87,20 +75,15 @@ pub async fn serve<T: Io, H: Handler>(
     drain: Drain,
 ) {
     let limits = HeadLimits::new(options.max_request_headers_bytes, options.max_request_headers_count);
-    let (adapter, flush, seen) = adapt(io, Role::Server, limits);
-    let Some(h2) = Box::pin(begin(adapter, &flush, options, &limits, &drain)).await else { return };
-    let streams = Streams {
-        handler,
-        connection,
-        seen: seen.clone(),
-        idle_timeout: options.stream_idle_timeout,
-        _hold: drain.hold(),
-    };
+    let shared = Shared::new(Role::Server, &options.http2, limits);
+    let mut h2 = Connection::new(io, Role::Server, shared);
+    if !begin(&mut h2, options, &drain).await {
+        return;
+    }
+    let (idle_timeout, _hold) = (options.stream_idle_timeout, drain.hold());
     let mut driver = Driver {
         h2,
-        flush,
-        seen,
-        streams: Arc::new(streams),
+        streams: Arc::new(Streams { handler, connection, idle_timeout, _hold }),
         idle: enabled(options.idle_timeout).map(IdleTimer::new),
         head_timeout: enabled(options.request_headers_timeout),
         head: None,
@@ -111,29 +94,26 @@ pub async fn serve<T: Io, H: Handler>(
         drain_timeout: options.drain_timeout,
     };
     std::future::poll_fn(|cx| driver.poll(cx)).await;
-    let flush = driver.end();
-    flush.close(DELAYED_CLOSE).await;
+    let Driver { h2, .. } = driver;
+    h2.close(DELAYED_CLOSE).await;
 }
 
-/// The connection after its preface; `None` when that does not come, or not in time.
-async fn begin<T: Io>(
-    adapter: Adapter<T>,
-    flush: &Flush<T>,
-    options: &ServerOptions,
-    limits: &HeadLimits,
-    drain: &Drain,
-) -> Option<Connection<Adapter<T>, Bytes>> {
-    let mut handshake = std::pin::pin!(builder(options, limits).handshake(adapter));
-    let handshake = std::future::poll_fn(|cx| {
-        let handshake = handshake.as_mut().poll(cx);
-        // An error of the socket shows in the handshake as well.
-        let _ = flush.poll(cx);
-        handshake
+/// Waits for the client's preface: whether it came, and in time.
+async fn begin<T: Io>(h2: &mut Connection<T>, options: &ServerOptions, drain: &Drain) -> bool {
+    let preface = std::future::poll_fn(|cx| {
+        let ended = h2.poll_read(cx).is_ready();
+        // An error of the socket shows in the next read as well.
+        let _ = h2.poll_flush(cx);
+        match h2.has_preface() {
+            true => Poll::Ready(true),
+            false if ended => Poll::Ready(false),
+            false => Poll::Pending,
+        }
     });
     tokio::select! {
         biased;
-        begun = in_time(options.first_timeout(), handshake) => begun?.ok(),
-        () = too_late(drain) => None,
+        begun = in_time(options.first_timeout(), preface) => begun == Some(true),
+        () = too_late(drain) => false,
     }
 }
 
@@ -149,22 +129,7 @@ async fn in_time<F: Future>(limit: Option<Duration>, future: F) -> Option<F::Out
     }
 }
 
-fn builder(options: &ServerOptions, limits: &HeadLimits) -> h2::server::Builder {
-    let mut builder = h2::server::Builder::new();
-    builder
-        .initial_window_size(options.http2.initial_stream_window_size)
-        .initial_connection_window_size(options.http2.initial_connection_window_size)
-        .max_concurrent_streams(options.http2.max_concurrent_streams)
-        .max_header_list_size(limits.decoded())
-        .max_send_buffer_size(SEND_BUFFER)
-        .max_pending_accept_reset_streams(PENDING_RESETS)
-        .max_concurrent_reset_streams(REMEMBERED_RESETS)
-        // h2's own limits count over a connection's whole life; the meter's decay.
-        .max_local_error_reset_streams(None)
-        // Small frames are joined instead.
-        .data_frame_budget(usize::MAX);
-    builder
-}
+const STOPPED: &str = "the server stops";
 
 enum Shutdown {
     Serving,
@@ -178,9 +143,7 @@ enum Shutdown {
 }
 
 struct Driver<T: Io, H> {
-    h2: Connection<Adapter<T>, Bytes>,
-    flush: Flush<T>,
-    seen: Arc<Seen>,
+    h2: Connection<T>,
     streams: Arc<Streams<H>>,
     idle: Option<IdleTimer>,
     head_timeout: Option<Duration>,
@@ -198,32 +161,52 @@ struct Driver<T: Io, H> {
 impl<T: Io, H: Handler> Driver<T, H> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_phases(cx);
-        while let Poll::Ready(accepted) = self.h2.poll_accept(cx) {
-            let Some(Ok((request, respond))) = accepted else { return Poll::Ready(()) };
-            // Boxed first: tokio moves a task's future several times, and this one has 1.6 KB.
-            tokio::spawn(Box::pin(self.streams.clone().run(request, respond)));
-            self.begun = true;
-        }
-        if self.seen.flooded() {
-            self.abrupt(Reason::ENHANCE_YOUR_CALM, cx);
+        let ended = self.h2.poll_read(cx).is_ready();
+        self.accept();
+        if self.h2.shared().lock().is_flooded() {
+            self.abrupt(Reason::ENHANCE_YOUR_CALM, FLOODED);
         }
         self.poll_head(cx);
         self.poll_idle(cx);
-        self.seen.tidy();
-        // Everything written in this turn leaves now. An error shows at the next read.
-        let _ = self.flush.poll(cx);
+        // Looked at before the last flush: what the last stream has said is written then.
+        let is_over = ended || self.h2.shared().lock().is_done();
+        // Everything written in this turn leaves now. An error shows as an end.
+        let flushed = self.h2.poll_flush(cx);
+        if is_over {
+            ready!(self.poll_end(flushed, cx));
+            return Poll::Ready(());
+        }
         self.poll_shutdown(cx)
     }
 
-    /// The connection and its streams are over; what is left to do is to close the socket.
-    fn end(self) -> Flush<T> {
-        self.flush
+    /// Each stream is a task. Not under the lock: on a runtime that has ended, what is spawned is dropped at once.
+    fn accept(&mut self) {
+        loop {
+            let accepted = self.h2.shared().lock().accept();
+            let Some((head, key, id)) = accepted else { return };
+            let stream = StreamRef::adopt(self.h2.shared().clone(), key, id);
+            // Boxed first: tokio moves a task's future several times, and this one has 1.6 KB.
+            tokio::spawn(Box::pin(self.streams.clone().run(head, stream)));
+            self.begun = true;
+        }
+    }
+
+    /// Nothing more will come, and nothing more is to be said but what was collected: a client that reads nothing does
+    /// not keep it for long.
+    fn poll_end(&mut self, flushed: Poll<io::Result<()>>, cx: &mut Context<'_>) -> Poll<()> {
+        if flushed.is_ready() {
+            return Poll::Ready(());
+        }
+        if !matches!(self.shutdown, Shutdown::Abrupt(_)) {
+            self.shutdown = Shutdown::Abrupt(Deadline::after(DELAYED_CLOSE));
+        }
+        self.poll_shutdown(cx)
     }
 
     fn poll_phases(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(phase) = self.phases.poll_next(cx) {
             match phase {
-                DrainPhase::Stopped => self.abrupt(Reason::NO_ERROR, cx),
+                DrainPhase::Stopped => self.abrupt(Reason::NO_ERROR, STOPPED),
                 _ if self.begun => self.graceful(),
                 _ if matches!(self.shutdown, Shutdown::Serving) => {
                     self.shutdown = Shutdown::Late(Deadline::after(GRACE));
@@ -245,8 +228,9 @@ impl<T: Io, H: Handler> Driver<T, H> {
                 Poll::Pending
             }
             Shutdown::Graceful(deadline) => {
-                if Pin::new(deadline).poll(cx).is_ready() && !self.h2.has_streams() {
-                    self.abrupt(Reason::NO_ERROR, cx);
+                if Pin::new(deadline).poll(cx).is_ready() && !self.h2.shared().lock().has_streams() {
+                    self.abrupt(Reason::NO_ERROR, STOPPED);
+                    cx.waker().wake_by_ref();
                 }
                 Poll::Pending
             }
@@ -256,20 +240,20 @@ impl<T: Io, H: Handler> Driver<T, H> {
 
     /// While a header block is under way nothing else can come, for any stream.
     fn poll_head(&mut self, cx: &mut Context<'_>) {
-        let (Some(timeout), Some(number)) = (self.head_timeout, self.seen.reading_head()) else {
+        let (Some(timeout), Some(number)) = (self.head_timeout, self.h2.block_under_way()) else {
             self.head = None;
             return;
         };
         self.head = self.head.take().filter(|(head, _)| *head == number);
         let (_, deadline) = self.head.get_or_insert_with(|| (number, Deadline::after(timeout)));
         if Pin::new(deadline).poll(cx).is_ready() {
-            self.abrupt(Reason::NO_ERROR, cx);
+            self.abrupt(Reason::NO_ERROR, "a head that was not completed in time");
         }
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) {
         let Some(idle) = &mut self.idle else { return };
-        let busy = self.h2.has_streams();
+        let busy = self.h2.shared().lock().has_streams();
         if busy || self.busy {
             idle.touch();
         }
@@ -289,16 +273,15 @@ impl<T: Io, H: Handler> Driver<T, H> {
 
     fn graceful(&mut self) {
         if matches!(self.shutdown, Shutdown::Serving | Shutdown::Late(_)) {
-            self.h2.graceful_shutdown();
+            self.h2.shared().lock().announce_goaway();
             self.shutdown = Shutdown::Graceful(Deadline::after(self.drain_timeout));
         }
     }
 
-    fn abrupt(&mut self, reason: Reason, cx: &mut Context<'_>) {
+    fn abrupt(&mut self, reason: Reason, why: &'static str) {
         if !matches!(self.shutdown, Shutdown::Abrupt(_)) {
-            self.h2.abrupt_shutdown(reason);
+            self.h2.go_away(reason, why);
             self.shutdown = Shutdown::Abrupt(Deadline::after(DELAYED_CLOSE));
-            cx.waker().wake_by_ref();
         }
     }
 }

@@ -9,14 +9,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream, server::SendResponse};
-use http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_LENGTH, request};
 use http_body::Body as _;
 
 use super::{
-    hpack,
+    handle::StreamRef,
+    head::Head,
+    reason::Reason,
     recv::RecvBody,
-    seen::Seen,
     send::{Observe, SendBody, Sent},
 };
 use crate::{
@@ -31,7 +31,6 @@ const FAILED: Reason = Reason::INTERNAL_ERROR;
 pub(super) struct Streams<H> {
     pub(super) handler: H,
     pub(super) connection: Arc<ConnectionInfo>,
-    pub(super) seen: Arc<Seen>,
     pub(super) idle_timeout: Duration,
     /// A drain waits for the streams too: their records come a moment after the connection's end.
     pub(super) _hold: DrainHold,
@@ -39,48 +38,47 @@ pub(super) struct Streams<H> {
 
 impl<H: Handler> Streams<H> {
     /// Drives one stream to its end.
-    pub(super) async fn run(self: Arc<Self>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+    pub(super) async fn run(self: Arc<Self>, request: Head<request::Parts>, stream: StreamRef) {
         let info = self.handler.begin(&self.connection, true);
         let mut finish = Finish { info: &info, complete: false };
         let mut idle = StreamIdle::new(info.clone(), self.idle_timeout);
-        let is_head = request.method() == Method::HEAD;
-        let Some(response) = self.respond(request, &mut respond, &info, &mut idle).await else { return };
+        let is_head = request.parts.method == Method::HEAD;
+        let Some(response) = self.respond(request, &stream, &info, &mut idle).await else { return };
         let (mut head, body) = response.into_parts();
         if head.status == StatusCode::NO_CONTENT {
             head.headers.remove(CONTENT_LENGTH);
         }
-        hpack::mark_unique(&mut head.headers);
         let bodiless = is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let end = bodiless || body.is_end_stream();
-        // Fails if the client has gone meanwhile.
-        let Ok(stream) = respond.send_response(Response::from_parts(head, ()), end) else { return };
+        if !stream.respond(&head, end) {
+            return; // The client has gone meanwhile.
+        }
         finish.complete = end || send(SendBody::new(stream, body, FAILED), &info, &mut idle).await;
     }
 
     /// The response; `None` if the client went away before there was one.
     async fn respond(
         &self,
-        request: Request<RecvStream>,
-        respond: &mut SendResponse<Bytes>,
+        request: Head<request::Parts>,
+        stream: &StreamRef,
         info: &RequestInfo,
         idle: &mut StreamIdle,
     ) -> Option<Response<Body>> {
-        let (head, stream) = request.into_parts();
-        // Every cookie crumb is a field of its own here (RFC 9113, section 8.2.3).
-        if !self.seen.limits().allow_head(&head.headers, Some(&head.uri)) {
-            return Some(self.handler.refuse(Some(&head), Error::new(ErrorKind::HeadersTooLarge), info));
+        let Head { parts, is_over, .. } = request;
+        if is_over {
+            return Some(self.handler.refuse(Some(&parts), Error::new(ErrorKind::HeadersTooLarge), info));
         }
-        let body = if stream.is_end_stream() {
+        let body = if stream.is_read() {
             info.note_request_end();
             Body::empty()
         } else {
-            Body::h2(RecvBody::request(stream, self.seen.clone(), info.clone()))
+            Body::h2(RecvBody::request(stream.clone(), info.clone()))
         };
         tokio::select! {
             biased;
             // First, so that a stream that was given up before its turn came makes no work anywhere.
-            _ = poll_fn(|cx| respond.poll_reset(cx)) => None,
-            response = self.handler.call(Request::from_parts(head, body), info.clone()) => Some(response),
+            () = poll_fn(|cx| stream.poll_gone(cx)) => None,
+            response = self.handler.call(Request::from_parts(parts, body), info.clone()) => Some(response),
             uploading = idle.request(info) => {
                 let kind = if uploading { ErrorKind::RequestIdleTimeout } else { ErrorKind::StreamIdleTimeout };
                 Some(self.handler.refuse(None, Error::new(kind), info))

@@ -1,8 +1,10 @@
 //! Both ends of an HTTP/2 connection, over a pipe.
 
 mod hostile;
+mod protocol;
 mod replay;
 mod size;
+mod stalled;
 
 use std::{
     io,
@@ -125,7 +127,7 @@ async fn pair(service: ArcService, options: ServerOptions) -> Pair {
         let connection = Arc::new(ConnectionInfo::new(None, None));
         server::serve(far, connection, handler, &options, served).await;
     });
-    let (client, connection) = client::handshake(Box::new(near), &Http2Options::upstream()).await.unwrap();
+    let (client, connection) = client::handshake(Box::new(near), &Http2Options::upstream());
     Pair { client, finished, drain, connection: tokio::spawn(connection), writes }
 }
 
@@ -184,6 +186,40 @@ async fn ten_streams_of_1_kib_leave_in_at_most_two_writes_a_side() {
         let writes = writes.load(Ordering::Relaxed) - before;
         assert!(writes <= 2, "side {side}: {writes} writes");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_streams_that_have_more_to_send_than_there_is_room_for_all_get_their_turn() {
+    let pair = pair(echo(), ServerOptions::default()).await;
+    let payload = Bytes::from(vec![7; 100 << 10]);
+    let calls = (0..50).map(|_| async {
+        let response = pair.client.exchange(post(payload.clone())).await.unwrap();
+        response.into_body().collect().await.unwrap().to_bytes().len()
+    });
+    let all = futures_util::future::join_all(calls);
+    let lengths = tokio::time::timeout(Duration::from_secs(1), all).await.expect("nobody waits for ever");
+    assert!(lengths.iter().all(|length| *length == payload.len()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_nobody_polls_holds_up_nobody_else() {
+    let pair = pair(ignoring_body(), ServerOptions::default()).await;
+    let large = || post(Bytes::from(vec![7; 200 << 10]));
+    // Both have begun, and wait for room; one is never polled again.
+    let mut forgotten = pair.client.exchange(large());
+    assert!(futures_util::FutureExt::now_or_never(&mut forgotten).is_none());
+    let others = (0..20).map(|_| pair.client.exchange(large()));
+    let all = tokio::time::timeout(Duration::from_secs(1), futures_util::future::join_all(others));
+    assert!(all.await.expect("nobody waits for ever").iter().all(Result::is_ok));
+    drop(forgotten);
+}
+
+/// Reads a request to its end, and answers with nothing.
+fn ignoring_body() -> ArcService {
+    ArcService::new(tower::service_fn(|request: Request<Body>| async {
+        request.into_body().collect().await?;
+        Ok::<_, Error>(Response::new(Body::empty()))
+    }))
 }
 
 #[tokio::test(start_paused = true)]

@@ -73,7 +73,7 @@ pub enum Answer {
 /// app.on("/drip", Answer::Drip(Duration::from_secs(1)));
 /// let serving = app.serve(&kit.network, address)?;
 ///
-/// let client = Client::over(kit.network.connect(address).await?).await?;
+/// let client = Client::over(kit.network.connect(address).await?);
 /// let reply = client.call(Request::post("http://one.test/").body(Body::from("hello"))?).await?;
 /// assert_eq!((reply.status, &*reply.body, reply.took), (200, &b"hello"[..], Duration::from_secs(2)));
 /// drop(serving); // as a process that is killed

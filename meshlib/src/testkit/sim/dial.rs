@@ -85,7 +85,7 @@ impl Dialler {
     /// The network's, or the handshake's.
     pub async fn client(&self) -> Result<Client, Error> {
         let failed = |error| Error::new(ErrorKind::ConnectFailure).with_source(error);
-        Client::over(self.secured(&["h2"]).await.map_err(failed)?.0).await
+        Ok(Client::over(self.secured(&["h2"]).await.map_err(failed)?.0))
     }
 
     /// A POST to this path, as gRPC makes it.

@@ -10,31 +10,31 @@ use tokio::{
 
 use super::*;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 
 /// `POST http://echo/`, without a dynamic table: three fields of the static one, and a literal.
-const HEAD: &[u8] = b"\x83\x86\x84\x41\x04echo";
+pub(super) const HEAD: &[u8] = b"\x83\x86\x84\x41\x04echo";
 
 /// A client that writes frames by hand.
-struct Raw {
-    io: DuplexStream,
+pub(super) struct Raw {
+    pub(super) io: DuplexStream,
     drain: Drain,
-    server: JoinHandle<()>,
+    pub(super) server: JoinHandle<()>,
     finished: mpsc::UnboundedReceiver<(Record, u64, u64)>,
 }
 
 impl Raw {
-    async fn new(service: ArcService, options: ServerOptions) -> Self {
+    pub(super) async fn new(service: ArcService, options: ServerOptions) -> Self {
         Self::within(1 << 16, service, options).await
     }
 
-    async fn within(buffer: usize, service: ArcService, options: ServerOptions) -> Self {
+    pub(super) async fn within(buffer: usize, service: ArcService, options: ServerOptions) -> Self {
         let (mut io, far) = tokio::io::duplex(buffer);
         let (finished_tx, finished) = mpsc::unbounded_channel();
         let (drain, handler) = (Drain::new(), TestHandler { service, finished: finished_tx });
@@ -49,12 +49,12 @@ impl Raw {
         raw
     }
 
-    async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    pub(super) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         self.io.write_all(&frame(kind, flags, stream, payload)).await.unwrap();
     }
 
     /// The next frame of this type; `None` when the connection ends first.
-    async fn next(&mut self, wanted: u8) -> Option<(u8, u32, Vec<u8>)> {
+    pub(super) async fn next(&mut self, wanted: u8) -> Option<(u8, u32, Vec<u8>)> {
         loop {
             let mut head = [0; 9];
             self.io.read_exact(&mut head).await.ok()?;
@@ -67,7 +67,7 @@ impl Raw {
     }
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&(payload.len() as u32).to_be_bytes()[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
@@ -100,7 +100,7 @@ async fn a_client_that_reads_nothing_cannot_hold_a_connection_that_is_over() {
 #[tokio::test(start_paused = true)]
 async fn a_host_that_reads_nothing_cannot_hold_a_connection_that_nobody_uses() {
     let (near, far) = tokio::io::duplex(16);
-    let (client, connection) = client::handshake(Box::new(near), &Http2Options::upstream()).await.unwrap();
+    let (client, connection) = client::handshake(Box::new(near), &Http2Options::upstream());
     let connection = tokio::spawn(connection);
     drop(client);
     let ended = tokio::time::timeout(Duration::from_secs(60), connection).await;

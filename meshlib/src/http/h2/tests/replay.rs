@@ -28,7 +28,7 @@ async fn refusing() -> (H2Client, mpsc::UnboundedSender<()>) {
             }
         }
     });
-    let (client, connection) = client::handshake(Box::new(near), &Http2Options::upstream()).await.unwrap();
+    let (client, connection) = client::handshake(Box::new(near), &Http2Options::upstream());
     tokio::spawn(connection);
     (client, refuse)
 }
