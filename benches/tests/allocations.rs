@@ -30,7 +30,7 @@ const LOCAL_REPLY: Budget = Budget { allocations: 6.0, bytes: 800.0 };
 /// The call's and the answer's own included.
 const LAYERS: Budget = Budget { allocations: 42.1, bytes: 7600.0 };
 /// The client's and the host's side of both connections included: they are of the same process.
-const PROXY: Budget = Budget { allocations: 57.5, bytes: 14500.0 };
+const PROXY: Budget = Budget { allocations: 53.5, bytes: 14900.0 };
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
