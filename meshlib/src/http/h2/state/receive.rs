@@ -21,9 +21,9 @@ use super::{
 enum Absent {
     /// It was never used.
     Idle,
-    /// Its frames are to be ignored: we have reset it, or said that we would not look at it.
+    /// Its frames are to be ignored: we may have reset it, or said that we would not look at it.
     Ignored,
-    /// It was complete, or reset by the peer, or a long time ago.
+    /// It was complete, or reset by the peer.
     Closed,
 }
 
@@ -41,7 +41,7 @@ impl State {
         match self.goaway {
             Goaway::Last(last) if self.role == Role::Server && is_clients && id > last => Absent::Ignored,
             _ if !is_used => Absent::Idle,
-            _ if self.streams.was_reset(id) => Absent::Ignored,
+            _ if self.streams.may_have_been_reset(id) => Absent::Ignored,
             _ => Absent::Closed,
         }
     }

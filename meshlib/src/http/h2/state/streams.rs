@@ -115,6 +115,8 @@ impl Stream {
     }
 }
 
+/// A connection that once had more streams than this gives back their room when it has none.
+const KEPT: usize = 16;
 /// Streams that we reset and whose late frames are ignored in silence.
 const REMEMBERED: usize = 256;
 
@@ -125,6 +127,8 @@ pub(in super::super) struct Streams {
     /// Of those that are not closed.
     keys: HashMap<u32, u32, BuildHasherDefault<IdHasher>>,
     resets: VecDeque<u32>,
+    /// No stream above this one was reset and is not among them any more.
+    forgotten: u32,
 }
 
 impl Streams {
@@ -155,9 +159,12 @@ impl Streams {
         self.slab.len()
     }
 
-    /// All keys of open streams with a number above `last`.
+    /// All keys of open streams with a number above `last`, the oldest stream first: requests that are sent again keep
+    /// their order, so that none is always the last.
     pub(in super::super) fn above(&self, last: u32) -> Vec<u32> {
-        self.keys.iter().filter(|(id, _)| **id > last).map(|(_, key)| *key).collect()
+        let mut above: Vec<_> = self.keys.iter().filter(|(id, _)| **id > last).collect();
+        above.sort_unstable();
+        above.into_iter().map(|(_, key)| *key).collect()
     }
 
     pub(in super::super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
@@ -170,7 +177,7 @@ impl Streams {
         stream.is_closed = true;
         self.keys.remove(&stream.id);
         if stream.handles == 0 {
-            self.slab.remove(key as usize);
+            self.remove(key);
         }
     }
 
@@ -178,18 +185,25 @@ impl Streams {
         if let Some(stream) = self.slab.try_remove(key as usize) {
             self.keys.remove(&stream.id);
         }
+        if self.slab.is_empty() && self.slab.capacity() > KEPT {
+            (self.slab, self.keys) = (Slab::new(), HashMap::default());
+        }
     }
 
     /// We have reset this one: the peer cannot know yet.
     pub(in super::super) fn remember(&mut self, id: u32) {
-        if self.resets.len() >= REMEMBERED {
-            self.resets.pop_front();
+        if self.resets.len() >= REMEMBERED
+            && let Some(oldest) = self.resets.pop_front()
+        {
+            self.forgotten = self.forgotten.max(oldest);
         }
         self.resets.push_back(id);
     }
 
-    pub(in super::super) fn was_reset(&self, id: u32) -> bool {
-        self.resets.contains(&id)
+    /// Whether we may have reset it. When a host answers a thousand calls at once that have timed out, most of them are
+    /// forgotten already: who is not sure ignores what comes.
+    pub(in super::super) fn may_have_been_reset(&self, id: u32) -> bool {
+        id <= self.forgotten || self.resets.contains(&id)
     }
 }
 
@@ -209,5 +223,24 @@ impl Hasher for IdHasher {
     fn write_u32(&mut self, id: u32) {
         // 2^64 divided by the golden ratio.
         self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_many_streams_is_given_back_with_the_last() {
+        let mut streams = Streams::default();
+        let window = (SendWindow::new(1), RecvWindow::new(1));
+        let keys: Vec<_> = (0..1000).map(|id| streams.insert(Stream::new(id, window.0, window.1))).collect();
+        assert_eq!(streams.above(997), [998, 999].map(|id| streams.key(id).unwrap()));
+        for key in keys {
+            assert!(streams.slab.capacity() >= 1000);
+            streams.close(key);
+        }
+        assert_eq!((streams.len(), streams.open()), (0, 0));
+        assert_eq!((streams.slab.capacity(), streams.keys.capacity()), (0, 0));
     }
 }

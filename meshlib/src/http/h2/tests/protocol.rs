@@ -300,6 +300,27 @@ async fn what_a_goaway_excludes_was_not_processed_and_the_rest_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_goaway_excludes_comes_back_in_order() {
+    let (client, mut host) = host(Http2Options::upstream()).await;
+    let order: Arc<Mutex<Vec<u32>>> = Arc::default();
+    let calls: Vec<_> = (0..50)
+        .map(|index| {
+            let (call, order) = (client.exchange(post("a")), order.clone());
+            tokio::spawn(async move {
+                call.await.unwrap_err();
+                order.lock().unwrap().push(index);
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    host.io.write_all(&frame(GOAWAY, 0, 0, &[0; 8])).await.unwrap();
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert!(order.lock().unwrap().is_sorted(), "{order:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_response_that_is_complete_survives_the_reset_that_follows_it() {
     let (client, mut host) = host(Http2Options::upstream()).await;
     let (_feed, body) = channel();
@@ -314,6 +335,27 @@ async fn a_response_that_is_complete_survives_the_reset_that_follows_it() {
     let whole = call.await.unwrap().into_body().collect().await.unwrap();
     assert_eq!(whole.trailers().unwrap()["a"], "b");
     assert_eq!(whole.to_bytes(), "enough");
+}
+
+/// As when they have all timed out, and the host is just as slow with all of its answers.
+#[tokio::test(start_paused = true)]
+async fn answers_to_calls_that_were_given_up_do_no_harm_however_many() {
+    let (client, mut host) = host(Http2Options::upstream()).await;
+    host.io.write_all(&frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0x10, 0])).await.unwrap();
+    while client.max_streams() < 1000 {
+        tokio::task::yield_now().await;
+    }
+    let given_up: Vec<_> = (0..1000).map(|_| client.exchange(post("a"))).collect();
+    drop(given_up);
+    let last = client.exchange(post("b"));
+    for stream in (1..2001).step_by(2) {
+        let answer =
+            [frame(HEADERS, 4, stream, b"\x88"), frame(DATA, 0, stream, b"late"), frame(HEADERS, 5, stream, b"")];
+        host.io.write_all(&answer.concat()).await.unwrap();
+    }
+    host.io.write_all(&frame(HEADERS, 5, 2001, b"\x88")).await.unwrap();
+    assert_eq!(last.await.unwrap().status(), StatusCode::OK);
+    assert!(!client.is_closed());
 }
 
 #[tokio::test(start_paused = true)]
