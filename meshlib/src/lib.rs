@@ -148,11 +148,11 @@
 //! | feature | adds | crates | C compiler |
 //! |---|---|---|---|
 //! | (none) | layers, routes, balancing, probing, the vocabulary of discovery and clusters | 36 | no |
-//! | `proxy` | sockets, codecs, `HttpServer`, pools, clusters, the proxy and its admin interface | 49 | no |
-//! | `tls` | TLS by rustls with aws-lc-rs; with it `proxy` | 59 | yes |
-//! | `dns` | DNS by hickory, and `Resources::default()`; with it `proxy` | 113 | no |
-//! | `envoy` (default) | Envoy's files; with it `proxy`, `tls` and `dns` | 129 | yes |
-//! | `testkit` | a mesh in memory under a paused clock, for tests; with it `proxy`; `Sim` with `envoy` too | 49 | no |
+//! | `proxy` | sockets, codecs, `HttpServer`, pools, clusters, the proxy and its admin interface | 47 | no |
+//! | `tls` | TLS by rustls with aws-lc-rs; with it `proxy` | 57 | yes |
+//! | `dns` | DNS by hickory, and `Resources::default()`; with it `proxy` | 111 | no |
+//! | `envoy` (default) | Envoy's files; with it `proxy`, `tls` and `dns` | 127 | yes |
+//! | `testkit` | a mesh in memory under a paused clock, for tests; with it `proxy`; `Sim` with `envoy` too | 47 | no |
 //!
 //! The crates are all that one feature pulls in, its own and those of others, on Linux; a test counts them.
 //!

@@ -40,7 +40,7 @@ enum Kind {
     H1Request(super::h1::server::RequestBody),
     Boxed(BoxBody),
     #[cfg(feature = "proxy")]
-    H1Response(super::h1::IncomingBody),
+    H1Response(super::h1::ResponseBody),
     #[cfg(feature = "proxy")]
     H2(super::h2::RecvBody),
 }
@@ -81,7 +81,7 @@ impl Body {
 
     /// A message of an HTTP/1.1 connection.
     #[cfg(feature = "proxy")]
-    pub(crate) fn h1(body: super::h1::IncomingBody) -> Self {
+    pub(crate) fn h1(body: super::h1::ResponseBody) -> Self {
         Self(Kind::H1Response(body))
     }
 

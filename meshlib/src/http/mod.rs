@@ -48,10 +48,14 @@ mod leave;
 pub mod local_reply;
 pub mod options;
 #[cfg(feature = "proxy")]
+mod out;
+#[cfg(feature = "proxy")]
 pub mod serve;
 #[cfg(feature = "proxy")]
 pub mod server;
 pub mod service;
+#[cfg(feature = "proxy")]
+mod upload;
 
 #[cfg(feature = "proxy")]
 pub(crate) use self::leave::cut;

@@ -176,7 +176,7 @@ pub fn grpc_message(message: &[u8]) -> Bytes {
 /// There is no response.
 pub async fn http1(io: BoxIo, request: Request<Body>) -> Result<Reply, Error> {
     let begin = Instant::now();
-    let (mut client, connection) = h1::client::handshake(io).await?;
+    let (client, connection) = h1::client::handshake(io);
     let _driver = AbortOnDropHandle::new(tokio::spawn(connection));
     collect(begin, client.exchange(request).await.map_err(|failed| failed.error)?).await
 }

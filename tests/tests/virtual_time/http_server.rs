@@ -79,7 +79,7 @@ async fn connections_age_and_no_call_fails() {
 /// The status of one GET, on a connection of its own.
 async fn ask(kit: &Testkit, serving: &Serving, path: &str) -> Option<StatusCode> {
     let io = kit.resources.network().connect(serving.local_addr()).await.ok()?;
-    let (mut client, connection) = h1::client::handshake(io).await.unwrap();
+    let (client, connection) = h1::client::handshake(io);
     tokio::spawn(connection);
     let request = Request::get(format!("http://app{path}")).body(Body::empty()).unwrap();
     Some(client.exchange(request).await.unwrap().status())

@@ -82,7 +82,7 @@ impl Drop for Counted {
 }
 
 enum Established {
-    Http1(H1Client, Box<H1Connection>),
+    Http1(H1Client, H1Connection),
     Http2(H2Client, Box<H2Connection>),
 }
 
@@ -155,9 +155,8 @@ async fn establish(counted: &Counted) -> Result<Established, Error> {
     let io = counted.context.network.connect(counted.host.address()).await.map_err(failure)?;
     Ok(match &counted.context.protocol {
         UpstreamProtocol::Http1 => {
-            let handshake = |error: Error| Error::new(ErrorKind::ConnectFailure).with_detail(error.to_string());
-            let (client, connection) = h1::client::handshake(io).await.map_err(handshake)?;
-            Established::Http1(client, Box::new(connection))
+            let (client, connection) = h1::client::handshake(io);
+            Established::Http1(client, connection)
         }
         UpstreamProtocol::Http2(options) => {
             let (client, connection) = h2::client::handshake(io, options);
@@ -182,7 +181,7 @@ impl Driver {
         Self { pool, link: Arc::downgrade(link), context, counted: Some(counted), settled: link.h2().is_none() }
     }
 
-    async fn drive(mut self, connection: impl Future<Output = Result<(), Error>>) {
+    async fn drive(mut self, connection: impl Future) {
         let mut connection = std::pin::pin!(connection);
         let mut idle = IdleCheck::new(self.context.idle_timeout);
         std::future::poll_fn(|cx| {

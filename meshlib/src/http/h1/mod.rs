@@ -1,4 +1,4 @@
-//! HTTP/1.1 behind one seam: hyper does the framing, and nothing of hyper leaks out of this module.
+//! HTTP/1.1: a server on hyper, of which nothing leaks out of this module, and a client of our own.
 //!
 //! [`server::serve`] serves one connection from a client; [`client::handshake`] begins one to a host.
 //!
@@ -16,7 +16,7 @@
 //! let server = HttpServer::new(&resources).bind("127.0.0.1:0".parse()?, app)?;
 //!
 //! let io = resources.network().connect(server.local_addr()).await?;
-//! let (mut client, connection) = h1::client::handshake(io).await?;
+//! let (client, connection) = h1::client::handshake(io);
 //! tokio::spawn(connection);
 //! let request = Request::get("http://a.example/").body(Body::empty())?;
 //! let response = client.exchange(request).await.map_err(|failed| failed.error)?;
@@ -26,7 +26,6 @@
 //! ```
 
 pub mod client;
-mod incoming;
 pub mod server;
 
-pub(crate) use self::incoming::IncomingBody;
+pub(crate) use self::client::ResponseBody;

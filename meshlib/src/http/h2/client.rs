@@ -53,10 +53,8 @@ use super::{
     state::Shared,
 };
 use crate::{
-    base::{
-        Error, ErrorKind, RequestInfo, Retry, info::Upload, resources::BoxIo, task::AbortOnDropHandle, time::Deadline,
-    },
-    http::{body::Body, headers::X_FORWARDED_PROTO, options::Http2Options, service::Failed},
+    base::{Error, ErrorKind, Retry, info::Upload, resources::BoxIo, time::Deadline},
+    http::{body::Body, headers::X_FORWARDED_PROTO, options::Http2Options, service::Failed, upload::hand_over},
 };
 
 /// The largest response head taken from a host, Envoy's 60 KiB.
@@ -364,15 +362,6 @@ impl Waiting {
         };
         Failed { error, request: body.map(|body| Request::from_parts(self.head, body)) }
     }
-}
-
-/// Gives the upload to the request's own server stream, or spawns it.
-fn hand_over(upload: Upload, info: Option<&RequestInfo>) -> Option<AbortOnDropHandle<()>> {
-    let upload = match info {
-        Some(info) => info.offer_upload(upload).err()?,
-        None => upload,
-    };
-    Some(AbortOnDropHandle::new(tokio::spawn(upload)))
 }
 
 impl fmt::Debug for Exchange {

@@ -18,13 +18,12 @@ use tokio::io::{AsyncWrite, ReadBuf};
 
 use super::{
     error::{Failure, Violation},
-    out::Out,
     read::Reader,
     reason::Reason,
     role::Role,
     state::Shared,
 };
-use crate::{base::resources::Io, net::io::close_gently};
+use crate::{base::resources::Io, http::out::Out, net::io::close_gently};
 
 /// What is read at once, and how often in a turn.
 const READ: usize = 64 << 10;

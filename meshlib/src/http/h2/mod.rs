@@ -63,7 +63,6 @@ mod head;
 mod hpack;
 mod inbox;
 mod limits;
-mod out;
 mod read;
 mod reason;
 mod recv;

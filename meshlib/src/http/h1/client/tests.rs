@@ -1,15 +1,20 @@
 //! The client against a host written by hand.
 
 use bytes::Bytes;
+use http::{Response, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
+use crate::{
+    base::{Error, ErrorKind, Retry},
+    http::{Body, Failed},
+};
 
 async fn connect() -> (H1Client, DuplexStream) {
     let (near, far) = tokio::io::duplex(1 << 16);
-    let (client, connection) = handshake(Box::new(near)).await.unwrap();
+    let (client, connection) = handshake(Box::new(near));
     tokio::spawn(connection);
     (client, far)
 }
@@ -26,7 +31,7 @@ async fn read_until(far: &mut DuplexStream, end: &str) -> String {
 }
 
 async fn written(request: Request<Body>, end: &str) -> String {
-    let (mut client, mut far) = connect().await;
+    let (client, mut far) = connect().await;
     let exchange = tokio::spawn(client.exchange(request));
     let text = read_until(&mut far, end).await;
     far.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
@@ -68,7 +73,7 @@ async fn a_get_keeps_a_body_of_unknown_length() {
 
 #[tokio::test]
 async fn one_connection_serves_one_request_after_the_other() {
-    let (mut client, mut far) = connect().await;
+    let (client, mut far) = connect().await;
     for turn in 0..3 {
         assert!(client.ready().await);
         let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
@@ -92,14 +97,14 @@ async fn one_connection_serves_one_request_after_the_other() {
 
 #[tokio::test]
 async fn a_request_that_was_not_written_comes_back() {
-    let (mut client, far) = connect().await;
+    let (client, far) = connect().await;
     assert!(client.ready().await);
     drop(far);
     let failed = client.exchange(Request::post("http://a/x").body(stream(&["all"])).unwrap()).await.unwrap_err();
     assert_eq!(failed.error.kind(), ErrorKind::UpstreamConnectionTermination);
     assert_eq!(failed.error.retry(), Retry::NotProcessed);
     let request = failed.request.unwrap();
-    assert_eq!(request.uri(), "/x");
+    assert_eq!(request.uri(), "http://a/x", "as it was");
     assert_eq!(request.into_body().collect().await.unwrap().to_bytes(), "all");
 }
 
@@ -112,7 +117,7 @@ async fn what_goes_wrong_has_a_kind() {
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", ErrorKind::UpstreamProtocol),
     ];
     for (answer, kind) in cases {
-        let (mut client, mut far) = connect().await;
+        let (client, mut far) = connect().await;
         let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
         read_until(&mut far, "\r\n\r\n").await;
         far.write_all(answer).await.unwrap();
@@ -137,7 +142,7 @@ async fn a_response_whose_end_readers_differ_over_is_refused() {
         "204 No Content\r\ntransfer-encoding: chunked",
     ] {
         for method in ["GET", "HEAD"] {
-            let (mut client, mut far) = connect().await;
+            let (client, mut far) = connect().await;
             let request = Request::builder().method(method).uri("http://a/").body(Body::empty()).unwrap();
             let exchange = tokio::spawn(client.exchange(request));
             read_until(&mut far, "\r\n\r\n").await;
@@ -155,7 +160,7 @@ async fn a_body_that_is_cut_short_or_in_no_chunks_fails() {
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n",
     ] {
-        let (mut client, mut far) = connect().await;
+        let (client, mut far) = connect().await;
         let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
         read_until(&mut far, "\r\n\r\n").await;
         far.write_all(message).await.unwrap();
@@ -167,7 +172,170 @@ async fn a_body_that_is_cut_short_or_in_no_chunks_fails() {
 
 #[tokio::test]
 async fn connect_is_refused() {
-    let (mut client, _far) = connect().await;
+    let (client, _far) = connect().await;
     let request = Request::connect("a:443").body(Body::empty()).unwrap();
     assert_eq!(client.exchange(request).await.unwrap_err().error.kind(), ErrorKind::DownstreamProtocol);
+}
+
+/// The response to a GET, answered by these bytes; then the host closes.
+async fn answered(answer: &[u8]) -> Result<Response<Body>, Failed> {
+    let (client, mut far) = connect().await;
+    let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+    read_until(&mut far, "\r\n\r\n").await;
+    far.write_all(answer).await.unwrap();
+    drop(far);
+    exchange.await.unwrap()
+}
+
+/// Reads what the exchange writes, answers, and says whether the connection is free afterwards.
+async fn is_free_after(answer: &[u8]) -> bool {
+    let (client, mut far) = connect().await;
+    let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+    read_until(&mut far, "\r\n\r\n").await;
+    far.write_all(answer).await.unwrap();
+    let body = exchange.await.unwrap().unwrap().into_body().collect().await.unwrap();
+    assert_eq!(body.to_bytes(), "ok");
+    assert_eq!(client.is_ready(), !client.is_closed(), "nothing in between");
+    client.is_ready()
+}
+
+#[tokio::test]
+async fn a_body_that_ends_with_its_connection_is_whole() {
+    let response = answered(b"HTTP/1.0 200 OK\r\n\r\nhalf and half").await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "half and half");
+}
+
+#[tokio::test]
+async fn trailers_come_after_the_body() {
+    let answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\ngrpc-status: 0\r\n\r\n";
+    let body = answered(answer).await.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(body.to_bytes(), "ok");
+}
+
+#[tokio::test]
+async fn answers_of_1xx_are_overlooked_but_not_for_ever() {
+    let few = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
+    let response = answered(format!("{few}HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").as_bytes()).await;
+    assert_eq!(response.unwrap().status(), 404);
+    let (client, mut far) = connect().await;
+    let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+    for _ in 0..16 {
+        // One after the other: how they come in pieces makes no difference.
+        far.write_all(few.as_bytes()).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(exchange.await.unwrap().unwrap_err().error.kind(), ErrorKind::UpstreamProtocol);
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_only_where_both_sides_know_where_the_response_ended() {
+    for (answer, is_free) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", true),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", true),
+        ("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok", true),
+        ("HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok", false),
+        ("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok", false),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n", false),
+    ] {
+        assert_eq!(is_free_after(answer.as_bytes()).await, is_free, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_host_says_unasked_is_nobodys_answer() {
+    let (client, mut far) = connect().await;
+    assert!(client.ready().await);
+    far.write_all(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    let failed = client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()).await.unwrap_err();
+    assert_eq!(failed.error.retry(), Retry::NotProcessed);
+    assert!(failed.request.is_some() && client.is_closed());
+}
+
+#[tokio::test]
+async fn whatever_is_given_up_in_the_middle_closes_the_connection() {
+    // The exchange, before the response's head.
+    let (client, mut far) = connect().await;
+    let mut exchange = Box::pin(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+    assert!(futures_util::poll!(&mut exchange).is_pending());
+    drop(exchange);
+    assert!(client.is_closed());
+    // The response, before its end.
+    let (other, mut host) = connect().await;
+    let exchange = tokio::spawn(other.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+    host.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no").await.unwrap();
+    drop(exchange.await.unwrap().unwrap());
+    assert!(other.is_closed());
+    for end in [&mut far, &mut host] {
+        end.read_to_end(&mut Vec::new()).await.unwrap(); // the host sees it
+    }
+}
+
+#[tokio::test]
+async fn the_last_handle_closes_a_connection_that_is_free_at_once_and_another_when_it_is() {
+    let (client, mut far) = connect().await;
+    let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+    read_until(&mut far, "\r\n\r\n").await;
+    drop(client);
+    far.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+    let body = exchange.await.unwrap().unwrap().into_body().collect().await.unwrap();
+    assert_eq!(body.to_bytes(), "ok");
+    assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_body_goes_on_while_the_response_does() {
+    let (client, mut far) = connect().await;
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel::<&str>();
+    let frame = |word: &'static str| Ok::<_, Error>(Frame::data(Bytes::from(word)));
+    let words = futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx).map(|word| word.map(frame)));
+    let body = Body::new(StreamBody::new(words));
+    let exchange = tokio::spawn(client.exchange(Request::post("http://a/").body(body).unwrap()));
+    read_until(&mut far, "\r\n\r\n").await;
+    far.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+    let mut response = exchange.await.unwrap().unwrap().into_body();
+    for word in ["ping", "pong"] {
+        sender.send(word).unwrap();
+        read_until(&mut far, &format!("4\r\n{word}\r\n")).await;
+        far.write_all(format!("4\r\n{word}\r\n").as_bytes()).await.unwrap();
+        assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), word);
+    }
+    drop(sender);
+    read_until(&mut far, "0\r\n\r\n").await;
+    far.write_all(b"0\r\n\r\n").await.unwrap();
+    assert!(response.frame().await.is_none());
+    assert!(client.is_ready());
+}
+
+#[tokio::test]
+async fn a_body_is_as_long_as_its_head_says_or_fails() {
+    for (length, chunks) in [("3", ["ab", ""]), ("3", ["ab", "cd"])] {
+        let (client, mut far) = connect().await;
+        let request = Request::post("http://a/").header("content-length", length).body(stream(&chunks)).unwrap();
+        let failed = client.exchange(request).await.unwrap_err();
+        assert_eq!(failed.error.kind(), ErrorKind::DownstreamProtocol, "{chunks:?}");
+        let mut written = String::new();
+        far.read_to_string(&mut written).await.unwrap();
+        assert!(!written.ends_with("abcd"), "{written}");
+    }
+    let request = Request::post("http://a/").header("content-length", "3").body(stream(&["a", "bc"])).unwrap();
+    let text = written(request, "abc").await;
+    assert!(text.contains("content-length: 3\r\n") && !text.contains("chunked"), "{text}");
+}
+
+#[tokio::test]
+async fn a_host_that_refuses_the_rest_of_a_body_is_heard() {
+    let (near, far) = tokio::io::duplex(1 << 10);
+    let (client, connection) = handshake(Box::new(near));
+    tokio::spawn(connection);
+    let (mut far_reads, mut far_writes) = tokio::io::split(far);
+    let body = Body::new(StreamBody::new(futures_util::stream::repeat_with(|| {
+        Ok::<_, Error>(Frame::data(Bytes::from_static(&[b'x'; 4096])))
+    })));
+    let exchange = tokio::spawn(client.exchange(Request::post("http://a/").body(body).unwrap()));
+    far_reads.read_exact(&mut [0; 2000]).await.unwrap();
+    let answer = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n";
+    far_writes.write_all(answer).await.unwrap();
+    assert_eq!(exchange.await.unwrap().unwrap().status(), 413);
+    assert!(client.is_closed(), "with half of a request on it");
 }

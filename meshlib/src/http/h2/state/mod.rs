@@ -29,12 +29,11 @@ use super::{
     head::Head,
     hpack::Encoder,
     limits::HeadLimits,
-    out::Out,
     reason::Reason,
     role::Role,
     settings::{self, PeerSettings},
 };
-use crate::http::options::Http2Options;
+use crate::http::{options::Http2Options, out::Out};
 
 /// The most that streams may collect before some of it was written.
 const COLLECT: usize = 64 << 10;

@@ -78,7 +78,7 @@ impl State {
         loop {
             let payload = data.split_to(data.len().min(self.peer.max_payload));
             let flags = if end && data.is_empty() { END_STREAM } else { 0 };
-            self.out.push(FrameHead { length: payload.len(), kind: DATA, flags, stream: id }, payload);
+            self.out.push(&FrameHead { length: payload.len(), kind: DATA, flags, stream: id }.bytes(), payload);
             self.floods.sent_data();
             if !data.has_remaining() {
                 break;

@@ -1,4 +1,4 @@
-//! What a connection has to write, collected until the end of a turn.
+//! What a connection of either protocol has to write, collected until the end of a turn.
 //!
 //! Small frames are joined; a large payload is kept as it is, and written with what surrounds it in one system call.
 //! The memory goes back when everything is written, to the next connection of the thread that has something to write:
@@ -14,7 +14,6 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::frame::Head;
 use crate::base::resources::Io;
 
 /// Payloads below this are copied: that costs less than another slice to write.
@@ -48,32 +47,32 @@ fn give_back(mut block: BytesMut) {
 
 /// Bytes in the order in which they leave.
 #[derive(Debug, Default)]
-pub(super) struct Out {
+pub(crate) struct Out {
     parts: VecDeque<Bytes>,
     parts_len: usize,
     tail: BytesMut,
 }
 
 impl Out {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.parts_len + self.tail.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Where frames are appended.
-    pub(super) fn tail(&mut self) -> &mut BytesMut {
+    pub(crate) fn tail(&mut self) -> &mut BytesMut {
         if self.tail.capacity() == 0 {
             self.tail = take_block();
         }
         &mut self.tail
     }
 
-    /// Appends a frame with this payload.
-    pub(super) fn push(&mut self, head: Head, payload: Bytes) {
-        self.tail().extend_from_slice(&head.bytes());
+    /// Appends a frame: its head, and its payload.
+    pub(crate) fn push(&mut self, head: &[u8], payload: Bytes) {
+        self.tail().extend_from_slice(head);
         if payload.len() < COPIED {
             self.tail.extend_from_slice(&payload);
             return;
@@ -84,7 +83,7 @@ impl Out {
     }
 
     /// Writes until everything has left, or the socket is full.
-    pub(super) fn poll_write<T: Io>(&mut self, io: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_write<T: Io>(&mut self, io: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.is_empty() {
             let written = match self.parts.is_empty() {
                 true => ready!(Pin::new(&mut *io).poll_write(cx, &self.tail))?,
@@ -128,10 +127,7 @@ mod tests {
     use futures_util::FutureExt;
     use tokio::io::AsyncReadExt;
 
-    use super::{
-        super::frame::{DATA, HEAD},
-        *,
-    };
+    use super::*;
 
     #[tokio::test]
     async fn everything_leaves_in_order_however_little_the_socket_takes() {
@@ -141,10 +137,10 @@ mod tests {
             let mut expected = Vec::new();
             for turn in 0..20_usize {
                 let payload = Bytes::from(vec![turn as u8; turn * 997]);
-                let head = Head { length: payload.len(), kind: DATA, flags: 0, stream: 1 };
-                expected.extend(head.bytes());
+                let head = payload.len().to_be_bytes();
+                expected.extend(head);
                 expected.extend(&payload);
-                out.push(head, payload);
+                out.push(&head, payload);
                 assert_eq!(out.len(), expected.len());
             }
             let mut read = vec![0; expected.len()];
@@ -158,9 +154,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_socket_is_waited_for() {
-        let (mut near, _far) = tokio::io::duplex(HEAD);
+        let (mut near, _far) = tokio::io::duplex(4);
         let mut out = Out::default();
-        out.push(Head { length: 5000, kind: DATA, flags: 0, stream: 1 }, Bytes::from(vec![0; 5000]));
+        out.push(b"head", Bytes::from(vec![0; 5000]));
         assert!(std::future::poll_fn(|cx| out.poll_write(&mut near, cx)).now_or_never().is_none());
         assert_eq!(out.len(), 5000);
     }

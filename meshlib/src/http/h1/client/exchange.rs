@@ -1,0 +1,150 @@
+//! One request and its response.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Method, Request, Response};
+
+use super::{
+    body::ResponseBody,
+    head::{Framing, ResponseHead, put_request},
+    state::{Failure, Shared},
+    upload::Upload,
+};
+use crate::{
+    base::{Error, ErrorKind, RequestInfo, Retry},
+    http::{body::Body, service::Failed, upload::hand_over},
+};
+
+impl Failure {
+    pub(super) fn error(self) -> Error {
+        let gone = Error::new(ErrorKind::UpstreamConnectionTermination);
+        match self {
+            Self::Closed => gone.with_detail("the host closed the connection"),
+            Self::Broken(error) => gone.with_source(error),
+            Self::Malformed(malformed) => malformed.error(),
+        }
+    }
+}
+
+/// The future of [`H1Client::exchange`](super::H1Client::exchange).
+pub struct Exchange(Phase);
+
+enum Phase {
+    Failed(Option<Box<Failed>>),
+    Waiting(Waiting),
+}
+
+struct Waiting {
+    shared: Arc<Shared>,
+    upload: Option<Upload>,
+    info: Option<RequestInfo>,
+    /// The response to a HEAD has no body, whatever it says.
+    to_head: bool,
+    is_answered: bool,
+}
+
+impl Exchange {
+    pub(super) fn begin(shared: &Arc<Shared>, request: Request<Body>) -> Self {
+        Self(match Waiting::begin(shared, request) {
+            Ok(waiting) => Phase::Waiting(waiting),
+            Err(failed) => Phase::Failed(Some(failed)),
+        })
+    }
+}
+
+impl Waiting {
+    /// Collects the head; it leaves with the beginning of the body.
+    fn begin(shared: &Arc<Shared>, request: Request<Body>) -> Result<Self, Box<Failed>> {
+        let (head, body) = request.into_parts();
+        let mut state = shared.lock();
+        let Some(wire) = state.begin() else {
+            let error = Error::new(ErrorKind::UpstreamConnectionTermination)
+                .with_retry(Retry::NotProcessed)
+                .with_detail("the host closed the connection before the request");
+            return Err(Box::new(Failed { error, request: Some(Request::from_parts(head, body)) }));
+        };
+        let written = match put_request(&head, &body, wire.out.tail()) {
+            Ok(written) => written,
+            Err(error) => {
+                state.give_up();
+                return Err(Box::new(error.into()));
+            }
+        };
+        if written.is_last {
+            state.is_last();
+        }
+        drop(state);
+        let upload = Some(Upload::new(shared.clone(), body, written.framing));
+        let (info, to_head) = (RequestInfo::of(&head.extensions).cloned(), head.method == Method::HEAD);
+        Ok(Self { shared: shared.clone(), upload, info, to_head, is_answered: false })
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Body>, Error>> {
+        if let Some(upload) = &mut self.upload
+            && let Poll::Ready(uploaded) = upload.poll(cx)
+        {
+            uploaded?;
+            self.upload = None;
+        }
+        let head = ready!(self.shared.lock().poll_head(cx)).map_err(Failure::error)?;
+        Poll::Ready(self.answered(head))
+    }
+
+    fn answered(&mut self, head: ResponseHead) -> Result<Response<Body>, Error> {
+        let framing = head.framing(self.to_head).map_err(|malformed| malformed.error())?;
+        let mut state = self.shared.lock();
+        if framing == Framing::Close || !head.keeps_alive() {
+            state.is_last();
+        }
+        self.is_answered = true;
+        let body = if framing == Framing::None {
+            state.received();
+            drop(state);
+            // An upload that is still unfinished ends here, and the connection with it: nobody waits for it.
+            self.upload = None;
+            Body::empty()
+        } else {
+            drop(state);
+            let upload = self.upload.take().map(Upload::into_future);
+            let spawned = upload.and_then(|upload| hand_over(upload, self.info.as_ref()));
+            Body::h1(ResponseBody::new(self.shared.clone(), framing, spawned))
+        };
+        let mut response = Response::new(body);
+        (*response.status_mut(), *response.version_mut()) = (head.status, head.version);
+        *response.headers_mut() = head.headers;
+        Ok(response)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.shared.lock().close();
+        }
+    }
+}
+
+impl Future for Exchange {
+    type Output = Result<Response<Body>, Failed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Phase::Waiting(waiting) => waiting.poll(cx).map_err(Failed::from),
+            Phase::Failed(failed) => {
+                let again = || Error::new(ErrorKind::Internal).with_detail("an exchange was polled after its end");
+                Poll::Ready(Err(failed.take().map_or_else(|| again().into(), |failed| *failed)))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exchange")
+    }
+}
