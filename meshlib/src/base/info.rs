@@ -296,9 +296,16 @@ fn authority<B>(request: &http::Request<B>) -> Option<HeaderValue> {
     }
 }
 
+/// Keeps the first value of each of these headers. A head has about as many fields as a log names: one walk compares
+/// names, where look-ups would hash each of them.
 fn capture(from: &HeaderMap, names: &[HeaderName], into: &mut Vec<(HeaderName, HeaderValue)>) {
-    for name in names {
-        if let Some(value) = from.get(name) {
+    if names.is_empty() {
+        return;
+    }
+    for (name, value) in from {
+        // The values of one name follow each other.
+        let is_first = into.last().is_none_or(|(last, _)| last != name);
+        if is_first && names.contains(name) {
             into.push((name.clone(), value.clone()));
         }
     }

@@ -22,12 +22,12 @@
 //! ```
 
 use std::{
-    io::Write,
     net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
 };
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -38,7 +38,11 @@ use crate::{
         X_ENVOY_EXTERNAL_ADDRESS, X_ENVOY_INTERNAL, X_ENVOY_ORIGINAL_PATH, X_FORWARDED_FOR, X_FORWARDED_PROTO,
         X_REQUEST_ID,
     },
+    layer::digits,
 };
+
+/// Room for most addresses as text.
+const ADDRESS: usize = 32;
 
 /// What only a trusted proxy may say: taken from every request.
 const STRIPPED: [HeaderName; 15] = [
@@ -157,19 +161,20 @@ fn forwarded_for(headers: &HeaderMap, skip: usize) -> Option<IpAddr> {
 }
 
 fn address(address: IpAddr) -> HeaderValue {
-    HeaderValue::from_str(&address.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
+    let mut text = BytesMut::with_capacity(ADDRESS);
+    digits::push_ip(&mut text, address);
+    HeaderValue::from_maybe_shared(text.freeze()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// Joins what is there into one line, with the peer at its end.
 fn append(headers: &mut HeaderMap, peer: IpAddr) {
-    let mut line = Vec::with_capacity(64);
+    let mut line = BytesMut::with_capacity(2 * ADDRESS);
     for value in headers.get_all(X_FORWARDED_FOR) {
         line.extend_from_slice(value.as_bytes());
-        line.push(b',');
+        line.extend_from_slice(b",");
     }
-    // Writing to a vector does not fail.
-    let _ = write!(line, "{peer}");
-    if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(line)) {
+    digits::push_ip(&mut line, peer);
+    if let Ok(value) = HeaderValue::from_maybe_shared(line.freeze()) {
         headers.insert(X_FORWARDED_FOR, value);
     }
 }

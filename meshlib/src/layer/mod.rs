@@ -48,6 +48,7 @@
 //! ```
 
 pub mod access_log;
+mod digits;
 pub mod error_to_response;
 pub mod finish;
 pub mod forwarded;

@@ -166,13 +166,13 @@ impl HttpConnectionManager {
     }
 
     /// Completes a response's head, or replies to what went wrong.
-    fn complete(&self, response: Result<Response<Body>, Error>, to: ReplyTo, info: &RequestInfo) -> Response<Body> {
+    fn complete(&self, response: Result<Response<Body>, Error>, info: &RequestInfo) -> Response<Body> {
         let gone = response.as_ref().is_err_and(|error| error.kind() == ErrorKind::DownstreamTermination);
         let mut response = match response {
             Ok(mut response) => {
                 // What a filter says of this connection stands; what a host says is about another one.
-                let own =
-                    response.headers().get(CONNECTION).filter(|_| info.read(|record| record.local_reply)).cloned();
+                let is_own = info.read(|record| record.local_reply);
+                let own = is_own.then(|| response.headers().get(CONNECTION).cloned()).flatten();
                 strip_hop_by_hop(response.headers_mut());
                 response.headers_mut().extend(own.map(|own| (CONNECTION, own)));
                 response
@@ -185,7 +185,7 @@ impl HttpConnectionManager {
                 if error.kind() == ErrorKind::Internal {
                     tracing::warn!(%error, "a request failed");
                 }
-                to.error(&error)
+                info.read(ReplyTo::recorded).error(&error)
             }
         };
         if gone {
@@ -227,7 +227,6 @@ impl Handler for HttpConnectionManager {
     }
 
     async fn call(&self, mut request: Request<Body>, info: RequestInfo) -> Response<Body> {
-        let to = ReplyTo::of(&request);
         let prepared = self.prepare(&mut request, &info);
         info.capture_request(&request);
         let response = match prepared {
@@ -240,17 +239,13 @@ impl Handler for HttpConnectionManager {
             }
             Err(error) => Err(error),
         };
-        self.complete(response, to, &info)
+        self.complete(response, &info)
     }
 
     fn refuse(&self, request: Option<&request::Parts>, error: Error, info: &RequestInfo) -> Response<Body> {
-        let to = match request {
-            Some(head) => {
-                info.capture_request(&Request::from_parts(head.clone(), ()));
-                ReplyTo::head_of(&head.method, &head.headers)
-            }
-            None => info.read(ReplyTo::recorded),
-        };
-        self.complete(Err(error), to, info)
+        if let Some(head) = request {
+            info.capture_request(&Request::from_parts(head.clone(), ()));
+        }
+        self.complete(Err(error), info)
     }
 }

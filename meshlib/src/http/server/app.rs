@@ -33,7 +33,7 @@ impl<S> App<S> {
         Self { service, shared: Arc::new(Shared { observers, wall_clock, date }) }
     }
 
-    fn complete(&self, response: Result<Response<Body>, Error>, to: ReplyTo, info: &RequestInfo) -> Response<Body> {
+    fn complete(&self, response: Result<Response<Body>, Error>, info: &RequestInfo) -> Response<Body> {
         let mut response = response.unwrap_or_else(|error| {
             info.update(|record| {
                 record.flags |= error.flags();
@@ -42,7 +42,7 @@ impl<S> App<S> {
             if error.kind() == ErrorKind::Internal {
                 tracing::warn!(%error, "a request failed");
             }
-            to.error(&error)
+            info.read(ReplyTo::recorded).error(&error)
         });
         self.shared.date.complete(response.headers_mut());
         info.capture_response(response.status(), response.headers());
@@ -68,7 +68,7 @@ where
     }
 
     async fn call(&self, mut request: Request<Body>, info: RequestInfo) -> Response<Body> {
-        let (to, version) = (ReplyTo::of(&request), request.version());
+        let version = request.version();
         info.capture_request(&request);
         request.extensions_mut().insert(info.clone());
         let called = AssertUnwindSafe(self.service.clone().oneshot(request)).catch_unwind().await;
@@ -77,7 +77,7 @@ where
             Ok(Err(error)) => Err(Error::from_boxed(error.into())),
             Err(_) => Err(Error::new(ErrorKind::Internal).with_detail("the application panicked")),
         };
-        let mut response = self.complete(response, to, &info);
+        let mut response = self.complete(response, &info);
         if version >= Version::HTTP_2 {
             // They mean nothing there (RFC 9113, section 8.2.2), and an application need not know its version.
             strip_hop_by_hop(response.headers_mut());
@@ -86,13 +86,9 @@ where
     }
 
     fn refuse(&self, request: Option<&request::Parts>, error: Error, info: &RequestInfo) -> Response<Body> {
-        let to = match request {
-            Some(head) => {
-                info.capture_request(&Request::from_parts(head.clone(), ()));
-                ReplyTo::head_of(&head.method, &head.headers)
-            }
-            None => info.read(ReplyTo::recorded),
-        };
-        self.complete(Err(error), to, info)
+        if let Some(head) = request {
+            info.capture_request(&Request::from_parts(head.clone(), ()));
+        }
+        self.complete(Err(error), info)
     }
 }

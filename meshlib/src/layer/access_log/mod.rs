@@ -40,7 +40,6 @@
 //! # }
 //! ```
 
-mod digits;
 mod escape;
 mod format;
 mod operator;

@@ -83,7 +83,7 @@ impl Op {
             return Err(format!("`%{name}%` takes no maximal length"));
         }
         match (name, argument) {
-            ("START_TIME", None | Some("")) => Ok(Self::StartTime(TimeFormat::default())),
+            ("START_TIME", None | Some("")) => Ok(Self::StartTime(TimeFormat::envoys())),
             ("START_TIME", Some(format)) => TimeFormat::parse(format).map(Self::StartTime),
             ("GRPC_STATUS", Some(form)) => match form {
                 "CAMEL_STRING" | "" => Ok(Self::GrpcStatus(GrpcStatusForm::Camel)),

@@ -10,13 +10,14 @@ use bytes::{BufMut, BytesMut};
 use http::{HeaderName, HeaderValue, Version};
 
 use super::{
-    digits, escape,
+    escape,
     format::Format,
     operator::{Address, GrpcStatusForm, Header, Name, Op},
 };
 use crate::{
     base::{RequestInfo, info::Record},
     http::grpc::Code,
+    layer::digits,
 };
 
 impl Format {

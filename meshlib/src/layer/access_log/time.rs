@@ -1,10 +1,14 @@
 //! Points in time as `strftime` writes them, in UTC.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use bytes::{BufMut, BytesMut};
 
-use super::digits;
+use crate::layer::digits;
 
 /// Envoy's own: `2026-11-22T12:37:01.614Z`.
 const DEFAULT: &str = "%Y-%m-%dT%H:%M:%E3SZ";
@@ -13,8 +17,11 @@ const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const DAY: u64 = 24 * 3600;
 
 /// A compiled time format.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct TimeFormat(Vec<Part>);
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct TimeFormat {
+    parts: Vec<Part>,
+    last: Last,
+}
 
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
@@ -36,13 +43,13 @@ enum Part {
     Fraction(u32),
 }
 
-impl Default for TimeFormat {
-    fn default() -> Self {
-        Self::parse(DEFAULT).unwrap_or(Self(Vec::new()))
-    }
-}
-
 impl TimeFormat {
+    /// Envoy's.
+    pub(super) fn envoys() -> Self {
+        // The constant compiles: a test says so.
+        Self::parse(DEFAULT).unwrap_or_default()
+    }
+
     /// Compiles a format; the error is what is not understood in it.
     pub(super) fn parse(format: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
@@ -53,15 +60,68 @@ impl TimeFormat {
             rest = parse_one(from.get(1..).unwrap_or(""), &mut parts)?;
         }
         push_text(&mut parts, rest);
-        Ok(Self(parts))
+        Ok(Self { parts, last: Last::default() })
     }
 
     /// Appends `time`.
     pub(super) fn push(&self, line: &mut BytesMut, time: SystemTime) {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mut last = self.last.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.second != Some(since.as_secs()) {
+            last.render(&self.parts, since);
+        }
+        last.set_fractions(since.subsec_nanos());
+        line.put_slice(&last.text);
+    }
+}
+
+/// The time that was rendered last: the lines of one second differ in its fraction at most, and rendering it was an
+/// eighth of a line. It is no part of what a format is.
+#[derive(Debug, Default)]
+struct Last(Mutex<Rendered>);
+
+#[derive(Debug, Default)]
+struct Rendered {
+    second: Option<u64>,
+    text: BytesMut,
+    /// Where in the text fractions stand.
+    fractions: Vec<Range<usize>>,
+}
+
+impl Clone for Last {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Last {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Rendered {
+    fn render(&mut self, parts: &[Part], since: Duration) {
+        self.second = Some(since.as_secs());
+        self.text.clear();
+        self.fractions.clear();
         let civil = Civil::of(since);
-        for part in &self.0 {
-            civil.push(part, line);
+        for part in parts {
+            let begin = self.text.len();
+            civil.push(part, &mut self.text);
+            if matches!(part, Part::Fraction(_)) {
+                self.fractions.push(begin..self.text.len());
+            }
+        }
+    }
+
+    fn set_fractions(&mut self, nanos: u32) {
+        for range in &self.fractions {
+            let mut rest = nanos / 10_u32.pow(9_u32.saturating_sub(range.len() as u32));
+            for digit in self.text.get_mut(range.clone()).unwrap_or_default().iter_mut().rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
         }
     }
 }
@@ -164,9 +224,8 @@ impl Civil {
             Part::Minute => number(second % 3600 / 60, 2),
             Part::Second => number(second % 60, 2),
             Part::Epoch => number(second, 1),
-            Part::Fraction(digits) => {
-                number((self.since.subsec_nanos() / 10_u32.pow(9 - digits)).into(), *digits as usize);
-            }
+            // They are set for each line.
+            Part::Fraction(digits) => line.put_bytes(b'0', *digits as usize),
         }
     }
 }
@@ -204,6 +263,17 @@ mod tests {
             assert_eq!(render("%a, %d %b %Y %H:%M:%S GMT", day), expected);
             day += Duration::from_secs(DAY + 12_345);
         }
+    }
+
+    #[test]
+    fn a_time_in_the_second_of_the_last_one_differs_in_its_fraction() {
+        let format = TimeFormat::parse("%9f %S.%3f %1f").unwrap();
+        let mut line = BytesMut::new();
+        for nanos in [1_999_999_999, 1_000_000_001, 59_010_000_000, 1_100_000_000] {
+            format.push(&mut line, SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos));
+            line.put_u8(b'\n');
+        }
+        assert_eq!(line, "999999999 01.999 9\n000000001 01.000 0\n010000000 59.010 0\n100000000 01.100 1\n");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Numbers and addresses as text: a line has a dozen of them, and `core::fmt` costs several times as much.
+//! Numbers and addresses as text: a log line has a dozen of them, and `core::fmt` costs several times as much.
 
 use std::{
     fmt::Write,
