@@ -33,3 +33,19 @@ impl HeadLimits {
         fields <= self.fields && size <= self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_limits_hold_and_a_block_may_be_longer() {
+        let limits = HeadLimits::new(60 << 10, 100);
+        assert_eq!(limits.list_size(), 60 << 10);
+        assert!(limits.allow(100, 60 << 10));
+        assert!(!limits.allow(101, 0) && !limits.allow(0, (60 << 10) + 1));
+        assert_eq!(limits.block(), 240 << 10);
+        assert_eq!(HeadLimits::new(1 << 10, 1).block(), 64 << 10, "the least");
+        assert_eq!(HeadLimits::new(u32::MAX, usize::MAX).list_size(), u32::MAX);
+    }
+}
