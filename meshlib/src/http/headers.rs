@@ -14,8 +14,9 @@
 //! ```
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, Uri,
     header::{CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, TE, TRANSFER_ENCODING, UPGRADE},
+    uri::PathAndQuery,
 };
 
 macro_rules! names {
@@ -115,6 +116,12 @@ fn keep_te_trailers(headers: &mut HeaderMap) {
     } else {
         headers.remove(TE);
     }
+}
+
+/// A target in origin form, in two parts: it begins with a slash, which a URI with a query and no path has not.
+pub(crate) fn origin_form(target: &Uri) -> [&str; 2] {
+    let text = target.path_and_query().map_or("/", PathAndQuery::as_str);
+    [if text.starts_with(['/', '*']) { "" } else { "/" }, text]
 }
 
 /// The members of a comma-separated list, trimmed, the empty ones left out.

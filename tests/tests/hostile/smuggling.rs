@@ -86,6 +86,8 @@ async fn nothing_of_http2_becomes_a_line_of_http1() {
     let refused = [
         with(":path", ""),
         with(":path", "x"),
+        with(":path", "?x"),
+        with(":path", "*"),
         with(":path", "http://evil/x"),
         with(":path", "/x y"),
         with(":path", "/x HTTP/1.1\r\nevil: 1"),

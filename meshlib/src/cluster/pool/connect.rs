@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::{
     runtime::Handle,
     time::{Instant, Sleep},
@@ -19,7 +20,7 @@ use super::{
     lease::{Connected, Link},
 };
 use crate::{
-    base::{Error, ErrorKind, stats::GaugeGuard},
+    base::{Error, ErrorKind, Side, stats::GaugeGuard},
     http::{
         h1::{self, client::H1Client, client::H1Connection},
         h2::{self, client::H2Client, client::H2Connection},
@@ -130,12 +131,12 @@ async fn run(counted: Counted, mut making: Making) {
     let connected = match established {
         Established::Http1(client, connection) => {
             let link = Link::new(&pool_now, None);
-            tokio::spawn(Driver::new(pool, &link, counted).drive(connection));
+            tokio::spawn(Driver::new(pool, &link, counted).drive(connection.map(Some)));
             Connected { link, h1: Some(client) }
         }
         Established::Http2(client, connection) => {
             let link = Link::new(&pool_now, Some(client));
-            tokio::spawn(Driver::new(pool, &link, counted).drive(connection));
+            tokio::spawn(Driver::new(pool, &link, counted).drive(connection.map(|_| None)));
             Connected { link, h1: None }
         }
     };
@@ -173,21 +174,31 @@ struct Driver {
     context: Arc<PoolContext>,
     counted: Option<Counted>,
     settled: bool,
+    /// The side that ended the connection, where it is known.
+    ended_by: Option<Side>,
 }
 
 impl Driver {
     fn new(pool: Weak<HostPool>, link: &Arc<Link>, counted: Counted) -> Self {
         let context = counted.context.clone();
-        Self { pool, link: Arc::downgrade(link), context, counted: Some(counted), settled: link.h2().is_none() }
+        Self {
+            pool,
+            link: Arc::downgrade(link),
+            context,
+            counted: Some(counted),
+            settled: link.h2().is_none(),
+            ended_by: None,
+        }
     }
 
-    async fn drive(mut self, connection: impl Future) {
+    async fn drive(mut self, connection: impl Future<Output = Option<Side>>) {
         let mut connection = std::pin::pin!(connection);
         let mut idle = IdleCheck::new(self.context.idle_timeout);
         std::future::poll_fn(|cx| {
             loop {
                 // How it ended, those who used it know from their own exchanges.
-                if connection.as_mut().poll(cx).is_ready() {
+                if let Poll::Ready(ended_by) = connection.as_mut().poll(cx) {
+                    self.ended_by = ended_by;
                     return Poll::Ready(());
                 }
                 self.note_settings();
@@ -223,8 +234,9 @@ impl Drop for Driver {
     fn drop(&mut self) {
         let stats = self.context.stats();
         stats.upstream_cx_destroy.increment();
-        // A connection that this side closed has been let go of by pool and lease.
-        if self.link.strong_count() > 0 {
+        // An HTTP/2 connection that this side closed has been let go of by pool and lease.
+        let by_host = self.ended_by.map_or(self.link.strong_count() > 0, |side| side == Side::Upstream);
+        if by_host {
             stats.upstream_cx_destroy_remote.increment();
         } else {
             stats.upstream_cx_destroy_local.increment();

@@ -48,7 +48,10 @@ use http::Request;
 pub(crate) use self::body::ResponseBody;
 pub use self::exchange::Exchange;
 use self::state::Shared;
-use crate::{base::resources::BoxIo, http::body::Body};
+use crate::{
+    base::{Side, resources::BoxIo},
+    http::body::Body,
+};
 
 /// The sending side of a connection.
 pub struct H1Client(Arc<Shared>);
@@ -66,7 +69,7 @@ pub fn handshake(io: BoxIo) -> (H1Client, H1Connection) {
 impl H1Client {
     /// Whether a request can be sent now: the one before is complete in both directions and the host is still there.
     pub fn is_ready(&self) -> bool {
-        self.0.lock().is_idle()
+        self.0.lock().is_ready()
     }
 
     /// Whether the connection ended.
@@ -75,7 +78,7 @@ impl H1Client {
     }
 
     /// Waits until a request can be sent; `false` when the connection ended instead.
-    pub async fn ready(&self) -> bool {
+    pub async fn ready(&mut self) -> bool {
         poll_fn(|cx| self.0.lock().poll_idle(cx)).await
     }
 
@@ -96,9 +99,10 @@ impl Drop for H1Client {
 }
 
 impl Future for H1Connection {
-    type Output = ();
+    /// The side that ended it.
+    type Output = Side;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Side> {
         self.0.lock().poll_driver(cx)
     }
 }

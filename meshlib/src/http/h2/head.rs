@@ -12,6 +12,7 @@ use super::{
     hpack::{Encoder, Name, Pseudo},
     limits::HeadLimits,
 };
+use crate::http::headers::origin_form;
 
 /// What a block says is no message (section 8.1.1): its stream is reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +202,10 @@ fn target(
         return Uri::from_parts(parts).map_err(|_| Malformed);
     }
     let (Some(scheme), Some(path)) = (scheme, path) else { return Err(Malformed) };
+    let is_asterisk = *method == Method::OPTIONS && path == "*";
+    if !is_asterisk && !path.as_str().starts_with('/') {
+        return Err(Malformed);
+    }
     // A `Uri` has no scheme without an authority: then the request's is in `host`.
     parts.scheme = authority.is_some().then_some(scheme);
     (parts.authority, parts.path_and_query) = (authority, Some(path));
@@ -251,8 +256,10 @@ pub(super) fn put_request(head: &request::Parts, encoder: &mut Encoder, out: &mu
         encoder.pseudo(Pseudo::Authority, authority.as_str().as_bytes(), out);
     }
     if head.method != Method::CONNECT {
-        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        encoder.pseudo(Pseudo::Path, path.as_bytes(), out);
+        match origin_form(uri) {
+            ["", path] => encoder.pseudo(Pseudo::Path, path.as_bytes(), out),
+            parts => encoder.pseudo(Pseudo::Path, parts.concat().as_bytes(), out),
+        }
     }
     put_fields(&head.headers, encoder, out);
 }

@@ -7,7 +7,10 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use tokio::task::JoinHandle;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::JoinHandle,
+};
 
 use super::*;
 use crate::{
@@ -269,4 +272,36 @@ async fn a_pool_that_goes_closes_what_is_idle_and_lets_the_rest_end() {
         assert_eq!(f.server.open.load(Ordering::Relaxed), 0);
         assert_eq!(gauge(&f.stats, "upstream_cx_active"), 0);
     }
+}
+
+#[tokio::test]
+async fn a_host_that_closes_under_a_request_is_counted_as_remote() {
+    let f = http1();
+    let waiting = spawn_get(&f.pool, "/wait");
+    settle().await;
+    f.server.cut();
+    assert!(waiting.await.unwrap().is_err());
+    settle().await;
+    assert_at_rest(&f, 0);
+    assert_eq!(counter(&f.stats, "upstream_cx_destroy_remote"), 1);
+}
+
+#[tokio::test]
+async fn a_host_that_says_close_has_closed() {
+    let f = fixture(config(false), |_| {
+        Peer::Serve(Arc::new(move |mut io| {
+            tokio::spawn(async move {
+                let _ = io.read(&mut [0; 1024]).await;
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+                let _ = io.write_all(answer).await;
+                let _ = io.read_to_end(&mut Vec::new()).await;
+            });
+        }))
+    });
+    let (response, mut lease) = exchange(&f.pool, "/").await.unwrap();
+    response.into_body().collect().await.unwrap();
+    lease.finish(true);
+    settle().await;
+    assert_at_rest(&f, 0);
+    assert_eq!(counter(&f.stats, "upstream_cx_destroy_remote"), 1);
 }

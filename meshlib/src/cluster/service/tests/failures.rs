@@ -40,7 +40,7 @@ async fn a_failed_connect_moves_on_where_the_cluster_says_so() {
 }
 
 #[tokio::test]
-async fn a_connection_that_died_unnoticed_is_replaced_unasked() {
+async fn a_connection_that_died_unnoticed_is_not_taken() {
     let ends: Arc<Mutex<Vec<DuplexStream>>> = Arc::default();
     let held = ends.clone();
     let f = fixture(config(false), 1, move |_| {
@@ -58,9 +58,9 @@ async fn a_connection_that_died_unnoticed_is_replaced_unasked() {
     drop(end);
     let response = f.service.clone().oneshot(request("/")).await;
     let errors: Vec<_> = record(&response).attempts.iter().map(|attempt| attempt.error).collect();
-    assert_eq!(errors, [Some(ErrorKind::UpstreamConnectionTermination), None]);
+    assert_eq!(errors, [None], "the pool looks at a connection before it gives it away");
     assert_eq!(read(response).await.unwrap(), StatusCode::OK);
-    assert_eq!(counter(&f.stats, "upstream_rq_retry"), 1);
+    assert_eq!(counter(&f.stats, "upstream_rq_retry"), 0);
     assert_eq!(f.world.connects(), 2);
     assert_at_rest(&f);
 }
@@ -171,4 +171,31 @@ async fn a_response_that_breaks_off_is_flagged() {
     assert_eq!(record.attempts[0].error, Some(ErrorKind::UpstreamProtocol));
     assert_eq!(f.hosts[0].stats().rq_error.load(Ordering::Relaxed), 1);
     assert_at_rest(&f);
+}
+
+/// As when a host ends in the moment of a request: the request's task runs before those of the connections.
+#[tokio::test]
+async fn a_dozen_connections_that_ended_unnoticed_cost_no_request() {
+    const IDLE: usize = 12;
+    let ends: Arc<Mutex<Vec<DuplexStream>>> = Arc::default();
+    let held = ends.clone();
+    let f = fixture(config(false), 1, move |_| {
+        let held = held.clone();
+        Peer::Serve(Arc::new(move |io| held.lock().unwrap().push(io)))
+    });
+    let calls: Vec<_> = (0..IDLE).map(|_| spawn(&f.service, "/")).collect();
+    settle().await;
+    let mut hosts: Vec<_> = std::mem::take(&mut *ends.lock().unwrap());
+    assert_eq!(hosts.len(), IDLE);
+    for host in &mut hosts {
+        host.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    }
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap(), StatusCode::NO_CONTENT);
+    }
+    settle().await;
+    f.world.set(address(1), f.server.http1());
+    let call = spawn(&f.service, "/");
+    drop(hosts);
+    assert_eq!(call.await.unwrap().unwrap(), StatusCode::OK);
 }

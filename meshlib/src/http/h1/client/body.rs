@@ -53,11 +53,15 @@ impl ResponseBody {
         }
         let mut state = self.shared.lock();
         let Some(wire) = state.wire() else { return Poll::Ready(self.left.fail(Failure::Closed)) };
-        let piece = match ready!(self.left.poll_piece(wire, cx)) {
-            Ok(piece) => piece,
-            Err(failure) => {
-                state.close();
+        let piece = match self.left.poll_piece(wire, cx) {
+            Poll::Ready(Ok(piece)) => piece,
+            Poll::Ready(Err(failure)) => {
+                state.closed_by_host();
                 return Poll::Ready(self.left.fail(failure));
+            }
+            Poll::Pending => {
+                state.reads(cx);
+                return Poll::Pending;
             }
         };
         if matches!(self.left, Left::Nothing) {

@@ -3,10 +3,15 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 
-use super::head::{Malformed, fields};
+use super::{
+    head::{Malformed, fields},
+    state::ends_head,
+};
 
 /// The most bytes of chunk extensions that one body may have: nobody reads them.
 const EXTENSIONS: usize = 16 << 10;
+/// The most digits of a chunk's size, leading zeros included.
+const DIGITS: u32 = 16;
 /// The most bytes of trailers, and the most fields.
 const TRAILERS: usize = 16 << 10;
 const TRAILER_FIELDS: usize = 100;
@@ -25,7 +30,10 @@ pub(super) struct Chunked {
     step: Step,
     /// Of the chunk: what its line says, then what is left of its data.
     size: u64,
+    digits: u32,
     extensions: usize,
+    /// How many bytes are known to be no whole trailers.
+    looked_at: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,9 +80,14 @@ impl Chunked {
         let digit = char::from(byte).to_digit(16);
         Ok(match (self.step, byte) {
             (Step::Size | Step::Digits, _) if let Some(digit) = digit => {
-                let so_far = if self.step == Step::Size { 0 } else { self.size };
-                let size = so_far.checked_mul(16).ok_or(Malformed("a chunk that is too large"))?;
-                self.size = size + u64::from(digit);
+                if self.step == Step::Size {
+                    (self.size, self.digits) = (0, 0);
+                }
+                self.digits += 1;
+                if self.digits > DIGITS {
+                    return Err(Malformed("a chunk that is too large"));
+                }
+                self.size = self.size << 4 | u64::from(digit);
                 Step::Digits
             }
             (Step::Digits | Step::Extension, b'\r') => Step::SizeLf,
@@ -93,6 +106,11 @@ impl Chunked {
     }
 
     fn trailers(&mut self, read: &mut BytesMut) -> Result<Option<Piece>, Malformed> {
+        let looked_at = std::mem::replace(&mut self.looked_at, read.len());
+        let may_end = matches!(**read, [b'\n', ..] | [b'\r', b'\n', ..]) || ends_head(read, looked_at);
+        if !may_end && read.len() <= TRAILERS {
+            return Ok(None);
+        }
         let mut raw = [httparse::EMPTY_HEADER; TRAILER_FIELDS];
         match httparse::parse_headers(read, &mut raw) {
             Ok(httparse::Status::Complete((length, raw))) if length <= TRAILERS => {
@@ -164,6 +182,7 @@ mod tests {
             "1\r\na\n",
             "1\r\na\rx",
             "10000000000000000\r\n",
+            "00000000000000001\r\n",
             "0\r\nno colon\r\n\r\n",
             &many,
             &large,

@@ -11,7 +11,7 @@ use http::{Method, Request, Response};
 
 use super::{
     body::ResponseBody,
-    head::{Framing, ResponseHead, put_request},
+    head::{Framing, ResponseHead, put_request, request_framing},
     state::{Failure, Shared},
     upload::Upload,
 };
@@ -61,25 +61,22 @@ impl Waiting {
     /// Collects the head; it leaves with the beginning of the body.
     fn begin(shared: &Arc<Shared>, request: Request<Body>) -> Result<Self, Box<Failed>> {
         let (head, body) = request.into_parts();
+        let framing = request_framing(&head, &body).map_err(|error| Box::new(error.into()))?;
         let mut state = shared.lock();
         let Some(wire) = state.begin() else {
+            let busy = "the connection is busy with another request";
+            let closed = "the host closed the connection before the request";
             let error = Error::new(ErrorKind::UpstreamConnectionTermination)
                 .with_retry(Retry::NotProcessed)
-                .with_detail("the host closed the connection before the request");
+                .with_detail(if state.is_closed() { closed } else { busy });
             return Err(Box::new(Failed { error, request: Some(Request::from_parts(head, body)) }));
         };
-        let written = match put_request(&head, &body, wire.out.tail()) {
-            Ok(written) => written,
-            Err(error) => {
-                state.give_up();
-                return Err(Box::new(error.into()));
-            }
-        };
-        if written.is_last {
+        let is_last = put_request(&head, framing, wire.out.tail());
+        if is_last {
             state.is_last();
         }
         drop(state);
-        let upload = Some(Upload::new(shared.clone(), body, written.framing));
+        let upload = Some(Upload::new(shared.clone(), body, framing));
         let (info, to_head) = (RequestInfo::of(&head.extensions).cloned(), head.method == Method::HEAD);
         Ok(Self { shared: shared.clone(), upload, info, to_head, is_answered: false })
     }
@@ -99,7 +96,7 @@ impl Waiting {
         let framing = head.framing(self.to_head).map_err(|malformed| malformed.error())?;
         let mut state = self.shared.lock();
         if framing == Framing::Close || !head.keeps_alive() {
-            state.is_last();
+            state.is_hosts_last();
         }
         self.is_answered = true;
         let body = if framing == Framing::None {

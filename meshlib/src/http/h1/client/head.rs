@@ -3,15 +3,15 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header, request,
-    uri::{Authority, PathAndQuery},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header, request, uri::Authority};
 use http_body::Body as _;
 
 use crate::{
     base::{Error, ErrorKind},
-    http::{body::Body, headers::tokens},
+    http::{
+        body::Body,
+        headers::{origin_form, tokens},
+    },
 };
 
 /// The largest response head taken from a host, Envoy's 60 KiB, and the most fields of one, Envoy's 100.
@@ -38,22 +38,12 @@ pub(super) enum Framing {
     Close,
 }
 
-/// A request's head as it is written, and what follows from it.
-pub(super) struct RequestHead {
-    pub(super) framing: Framing,
-    /// The request says that it is the connection's last.
-    pub(super) is_last: bool,
-}
-
 /// Writes a request's head. Its target becomes the origin form; its authority stands above a `host` field (RFC 9112,
-/// section 3.2.2; RFC 9113, section 8.3.1), and without either `host` is empty.
-pub(super) fn put_request(head: &request::Parts, body: &Body, out: &mut BytesMut) -> Result<RequestHead, Error> {
-    if head.method == Method::CONNECT {
-        return Err(refused("CONNECT is not supported"));
-    }
-    let framing = request_framing(&head.headers, body)?;
-    let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    for text in [head.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+/// section 3.2.2; RFC 9113, section 8.3.1), and without either `host` is empty. Whether it says that it is the
+/// connection's last.
+pub(super) fn put_request(head: &request::Parts, framing: Framing, out: &mut BytesMut) -> bool {
+    let [slash, target] = origin_form(&head.uri);
+    for text in [head.method.as_str(), " ", slash, target, " HTTP/1.1\r\n"] {
         out.extend_from_slice(text.as_bytes());
     }
     put_field(header::HOST.as_str(), host(&head.uri, &head.headers), out);
@@ -68,7 +58,7 @@ pub(super) fn put_request(head: &request::Parts, body: &Body, out: &mut BytesMut
         Framing::None | Framing::Close => {}
     }
     out.extend_from_slice(b"\r\n");
-    Ok(RequestHead { framing, is_last })
+    is_last
 }
 
 fn refused(why: &'static str) -> Error {
@@ -83,8 +73,12 @@ fn host<'a>(target: &'a Uri, headers: &'a HeaderMap) -> &'a [u8] {
     }
 }
 
-fn request_framing(headers: &HeaderMap, body: &Body) -> Result<Framing, Error> {
-    let length = match headers.get(header::CONTENT_LENGTH) {
+/// How a request says where its body ends.
+pub(super) fn request_framing(head: &request::Parts, body: &Body) -> Result<Framing, Error> {
+    if head.method == Method::CONNECT {
+        return Err(refused("CONNECT is not supported"));
+    }
+    let length = match head.headers.get(header::CONTENT_LENGTH) {
         Some(value) => Some(length(value).ok_or_else(|| refused("a content-length that is no number"))?),
         None => body.size_hint().exact().filter(|_| !body.is_end_stream()),
     };
@@ -245,7 +239,7 @@ impl ResponseHead {
             Version::HTTP_11 => !says(b"close"),
             // Section 6.1: its framing is not to be trusted.
             _ if self.headers.contains_key(header::TRANSFER_ENCODING) => false,
-            _ => says(b"keep-alive"),
+            _ => says(b"keep-alive") && !says(b"close"),
         }
     }
 }

@@ -4,18 +4,25 @@
 //! task looks only while nobody else does, for a host that closes.
 
 use std::{
+    future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use http::StatusCode;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    task::coop::unconstrained,
+};
 
 use super::head::{MAX_HEAD, Malformed, ResponseHead, take_response};
-use crate::{base::resources::BoxIo, http::out::Out};
+use crate::{
+    base::{Side, resources::BoxIo},
+    http::out::Out,
+};
 
 /// What is read at once: of a head and a small body, and of one that fills it again and again.
 const READ: usize = 8 << 10;
@@ -40,7 +47,8 @@ impl From<Malformed> for Failure {
     }
 }
 
-/// The connection, shared. Its lock is held for a system call at most.
+/// The connection, shared. Its lock is held for a system call at most; bytes that were sent are dropped under it, so
+/// what they belong to must not ask the connection anything.
 pub(super) struct Shared(Mutex<State>);
 
 pub(super) struct State {
@@ -54,8 +62,11 @@ pub(super) struct State {
     keeps_alive: bool,
     /// There is a handle, and so a use for the connection.
     is_held: bool,
-    /// Who drives the connection, and who waits for it to be free.
+    /// The host ended the connection, or said that it would.
+    by_host: bool,
+    /// Who drives the connection, who waits for the response, and who waits for the connection to be free.
     driver: Option<Waker>,
+    reader: Option<Waker>,
     waiting: Option<Waker>,
 }
 
@@ -82,7 +93,9 @@ impl Shared {
             receiving: false,
             keeps_alive: true,
             is_held: true,
+            by_host: false,
             driver: None,
+            reader: None,
             waiting: None,
         }))
     }
@@ -106,23 +119,53 @@ impl State {
         self.wire.as_mut()
     }
 
+    /// Who reads the response may be another task than who closes: a socket that is dropped wakes nobody.
     pub(super) fn close(&mut self) {
         if self.wire.take().is_some() {
             (self.sending, self.receiving) = (false, false);
-            self.driver.take().into_iter().chain(self.waiting.take()).for_each(Waker::wake);
+            let wakers = [self.driver.take(), self.reader.take(), self.waiting.take()];
+            wakers.into_iter().flatten().for_each(Waker::wake);
         }
+    }
+
+    /// The same, by a host that closed or broke the protocol.
+    pub(super) fn closed_by_host(&mut self) {
+        self.by_host = true;
+        self.close();
     }
 
     /// Begins an exchange, if the connection is free and the host still there. What a host says without being asked
     /// ends the connection: whoever reads it as the answer to the next request reads another's.
     pub(super) fn begin(&mut self) -> Option<&mut Wire> {
-        if !self.is_idle() {
+        if !self.is_ready() {
             return None;
         }
-        self.watch(&mut Context::from_waker(Waker::noop()));
         let wire = self.wire.as_mut()?;
         (self.sending, self.receiving) = (true, true);
         Some(wire)
+    }
+
+    /// Whether a request may be sent, and the host is still there. Its task may not have had the time to see.
+    pub(super) fn is_ready(&mut self) -> bool {
+        if self.is_idle() {
+            self.look();
+        }
+        self.is_idle()
+    }
+
+    /// Looks at a connection that nobody uses, and leaves it to its task. No system call, unless there is something.
+    fn look(&mut self) {
+        let driver = self.driver.take();
+        // Without a budget the socket would say that there is nothing, whatever there is.
+        let look = pin!(unconstrained(poll_fn(|cx| {
+            self.watch(cx);
+            Poll::Ready(())
+        })));
+        let _ = look.poll(&mut Context::from_waker(driver.as_ref().unwrap_or(Waker::noop())));
+        match driver {
+            Some(driver) if self.is_closed() => driver.wake(),
+            driver => self.driver = driver,
+        }
     }
 
     /// Looks after a connection that nobody uses.
@@ -130,22 +173,19 @@ impl State {
         let Some(wire) = &mut self.wire else { return };
         let mut unasked = [0];
         if Pin::new(&mut wire.io).poll_read(cx, &mut ReadBuf::new(&mut unasked)).is_ready() {
-            self.close();
+            self.closed_by_host();
         }
     }
 
-    /// For the task that drives the connection: ready when it has ended.
-    pub(super) fn poll_driver(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// For the task that drives the connection: which side ended it.
+    pub(super) fn poll_driver(&mut self, cx: &mut Context<'_>) -> Poll<Side> {
         if self.is_idle() {
             self.watch(cx);
         }
         if self.is_closed() {
-            return Poll::Ready(());
+            return Poll::Ready(if self.by_host { Side::Upstream } else { Side::Internal });
         }
-        match &mut self.driver {
-            Some(driver) => driver.clone_from(cx.waker()),
-            driver => *driver = Some(cx.waker().clone()),
-        }
+        note(&mut self.driver, cx);
         Poll::Pending
     }
 
@@ -154,19 +194,23 @@ impl State {
         if self.is_closed() || self.is_idle() {
             return Poll::Ready(self.is_idle());
         }
-        self.waiting = Some(cx.waker().clone());
+        note(&mut self.waiting, cx);
         Poll::Pending
-    }
-
-    /// What was begun is not to be: nothing of it was collected.
-    pub(super) fn give_up(&mut self) {
-        (self.sending, self.receiving) = (false, false);
-        self.settle();
     }
 
     /// No request follows this one.
     pub(super) fn is_last(&mut self) {
         self.keeps_alive = false;
+    }
+
+    /// The same, because the host says so.
+    pub(super) fn is_hosts_last(&mut self) {
+        (self.keeps_alive, self.by_host) = (false, true);
+    }
+
+    /// The task of `cx` waits for the response, and has to hear of the connection's end.
+    pub(super) fn reads(&mut self, cx: &Context<'_>) {
+        note(&mut self.reader, cx);
     }
 
     /// The last handle is gone.
@@ -185,7 +229,7 @@ impl State {
 
     /// The response is read, all of it.
     pub(super) fn received(&mut self) {
-        self.receiving = false;
+        (self.receiving, self.reader) = (false, None);
         self.settle();
     }
 
@@ -202,14 +246,8 @@ impl State {
             // An idle connection keeps no memory.
             (wire.read, wire.interim, wire.room) = (BytesMut::new(), 0, READ);
         }
-        // From here on it is the task's to look after: no system call, for the socket was read empty.
-        if let Some(driver) = self.driver.take() {
-            self.watch(&mut Context::from_waker(&driver));
-            match self.is_closed() {
-                true => driver.wake(),
-                false => self.driver = Some(driver),
-            }
-        }
+        // From here on it is the task's to look after.
+        self.look();
         self.waiting.take().into_iter().for_each(Waker::wake);
     }
 
@@ -223,19 +261,36 @@ impl State {
     /// Reads the response's head. An answer of 1xx comes before it, and is for nobody (RFC 9110, section 15.2).
     pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failure>> {
         let Some(wire) = &mut self.wire else { return Poll::Ready(Err(Failure::Closed)) };
-        while wire.interim < INTERIM {
-            match ready!(wire.poll_one_head(cx)) {
+        let head = wire.poll_head(cx);
+        match &head {
+            Poll::Pending => self.reads(cx),
+            Poll::Ready(Err(_)) => self.closed_by_host(),
+            Poll::Ready(Ok(_)) => {}
+        }
+        head
+    }
+}
+
+fn note(place: &mut Option<Waker>, cx: &Context<'_>) {
+    match place {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *place = Some(cx.waker().clone()),
+    }
+}
+
+impl Wire {
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failure>> {
+        while self.interim < INTERIM {
+            match ready!(self.poll_one_head(cx)) {
                 Ok(head) if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS => {
-                    wire.interim += 1;
+                    self.interim += 1;
                 }
                 head => return Poll::Ready(head),
             }
         }
         Poll::Ready(Err(Malformed("the host says 1xx and nothing else").into()))
     }
-}
 
-impl Wire {
     fn poll_one_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failure>> {
         loop {
             if let Some(head) = self.take_head()? {
@@ -250,6 +305,11 @@ impl Wire {
     /// Looks again at a head that was not whole only where it may have ended since: a host that sends byte by byte costs
     /// no more than others.
     fn take_head(&mut self) -> Result<Option<ResponseHead>, Malformed> {
+        if self.looked_at == 0 {
+            // Empty lines before a head are overlooked (RFC 9112, section 2.2), but not again with each byte.
+            let empty = self.read.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            self.read.advance(empty);
+        }
         let looked_at = std::mem::replace(&mut self.looked_at, self.read.len());
         let is_new = looked_at == 0 && !self.read.is_empty();
         if !is_new && !ends_head(&self.read, looked_at) && self.read.len() <= MAX_HEAD {
@@ -268,18 +328,20 @@ impl Wire {
         let before = self.read.len();
         let room = self.read.capacity() - before;
         let read = {
-            let read = std::pin::pin!(self.io.read_buf(&mut self.read));
+            let read = pin!(self.io.read_buf(&mut self.read));
             ready!(read.poll(cx))?
         };
         if read == room {
             self.room = (2 * self.room).min(MAX_READ);
+        } else if read < self.room / 4 {
+            self.room = (self.room / 2).max(READ);
         }
         Poll::Ready(Ok(read))
     }
 }
 
-/// Whether a head may end beyond `looked_at`.
-fn ends_head(read: &[u8], looked_at: usize) -> bool {
+/// Whether a head, or trailers, may end beyond `looked_at`.
+pub(super) fn ends_head(read: &[u8], looked_at: usize) -> bool {
     let new = read.get(looked_at.saturating_sub(2)..).unwrap_or_default();
     new.windows(2).any(|two| two == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
 }

@@ -1,10 +1,16 @@
 //! The client against a host written by hand.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Response, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    time::timeout,
+};
 
 use super::*;
 use crate::{
@@ -73,7 +79,7 @@ async fn a_get_keeps_a_body_of_unknown_length() {
 
 #[tokio::test]
 async fn one_connection_serves_one_request_after_the_other() {
-    let (client, mut far) = connect().await;
+    let (mut client, mut far) = connect().await;
     for turn in 0..3 {
         assert!(client.ready().await);
         let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
@@ -91,13 +97,13 @@ async fn one_connection_serves_one_request_after_the_other() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), seen).await.unwrap();
+    timeout(Duration::from_secs(10), seen).await.unwrap();
     assert!(!client.ready().await);
 }
 
 #[tokio::test]
 async fn a_request_that_was_not_written_comes_back() {
-    let (client, far) = connect().await;
+    let (mut client, far) = connect().await;
     assert!(client.ready().await);
     drop(far);
     let failed = client.exchange(Request::post("http://a/x").body(stream(&["all"])).unwrap()).await.unwrap_err();
@@ -235,6 +241,7 @@ async fn a_connection_is_used_again_only_where_both_sides_know_where_the_respons
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", true),
         ("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok", true),
         ("HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok", false),
+        ("HTTP/1.0 200 OK\r\nconnection: keep-alive, close\r\ncontent-length: 2\r\n\r\nok", false),
         ("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok", false),
         ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n", false),
     ] {
@@ -244,7 +251,7 @@ async fn a_connection_is_used_again_only_where_both_sides_know_where_the_respons
 
 #[tokio::test]
 async fn what_a_host_says_unasked_is_nobodys_answer() {
-    let (client, mut far) = connect().await;
+    let (mut client, mut far) = connect().await;
     assert!(client.ready().await);
     far.write_all(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n").await.unwrap();
     let failed = client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()).await.unwrap_err();
@@ -283,19 +290,24 @@ async fn the_last_handle_closes_a_connection_that_is_free_at_once_and_another_wh
     assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
 }
 
+/// A body that comes through a channel.
+fn fed() -> (UnboundedSender<Result<&'static str, Error>>, Body) {
+    let (sender, mut receiver) = unbounded_channel::<Result<&'static str, Error>>();
+    let frame = |word: Result<&'static str, Error>| word.map(|word| Frame::data(Bytes::from(word)));
+    let words = futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx).map(|word| word.map(frame)));
+    (sender, Body::new(StreamBody::new(words)))
+}
+
 #[tokio::test]
 async fn a_body_goes_on_while_the_response_does() {
     let (client, mut far) = connect().await;
-    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel::<&str>();
-    let frame = |word: &'static str| Ok::<_, Error>(Frame::data(Bytes::from(word)));
-    let words = futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx).map(|word| word.map(frame)));
-    let body = Body::new(StreamBody::new(words));
+    let (sender, body) = fed();
     let exchange = tokio::spawn(client.exchange(Request::post("http://a/").body(body).unwrap()));
     read_until(&mut far, "\r\n\r\n").await;
     far.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
     let mut response = exchange.await.unwrap().unwrap().into_body();
     for word in ["ping", "pong"] {
-        sender.send(word).unwrap();
+        sender.send(Ok(word)).unwrap();
         read_until(&mut far, &format!("4\r\n{word}\r\n")).await;
         far.write_all(format!("4\r\n{word}\r\n").as_bytes()).await.unwrap();
         assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), word);
@@ -338,4 +350,88 @@ async fn a_host_that_refuses_the_rest_of_a_body_is_heard() {
     far_writes.write_all(answer).await.unwrap();
     assert_eq!(exchange.await.unwrap().unwrap().status(), 413);
     assert!(client.is_closed(), "with half of a request on it");
+}
+
+const LONG: Duration = Duration::from_secs(10);
+
+/// The upload is a task of its own, as nobody else offers to pump it: the reader has to hear of its end.
+#[tokio::test]
+async fn a_response_ends_when_its_upload_fails_in_another_task() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let near = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut far, _) = listener.accept().await.unwrap();
+    let (client, connection) = handshake(Box::new(near));
+    tokio::spawn(connection);
+    let (sender, body) = fed();
+    let exchange = tokio::spawn(client.exchange(Request::post("http://a/").body(body).unwrap()));
+    assert_ne!(far.read(&mut [0; 1024]).await.unwrap(), 0);
+    far.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+    let mut response = exchange.await.unwrap().unwrap().into_body();
+    let mut frame = Box::pin(response.frame());
+    assert!(futures_util::poll!(&mut frame).is_pending());
+    sender.send(Err(Error::new(ErrorKind::DownstreamTermination))).unwrap();
+    assert!(timeout(LONG, frame).await.expect("the reader was woken").unwrap().is_err());
+    assert!(client.is_closed());
+}
+
+#[tokio::test]
+async fn an_exchange_ends_with_the_task_of_its_connection() {
+    let (near, mut far) = tokio::io::duplex(1 << 16);
+    let (client, connection) = handshake(Box::new(near));
+    let driver = tokio::spawn(connection);
+    let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+    read_until(&mut far, "\r\n\r\n").await;
+    driver.abort();
+    assert!(timeout(LONG, exchange).await.expect("the exchange was woken").unwrap().is_err());
+}
+
+#[tokio::test]
+async fn what_was_said_unasked_is_seen_by_a_task_without_a_budget_too() {
+    for unasked in [&b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n"[..], b""] {
+        let (client, mut far) = connect().await;
+        far.write_all(unasked).await.unwrap();
+        if unasked.is_empty() {
+            far.shutdown().await.unwrap();
+        }
+        while tokio::task::coop::has_budget_remaining() {
+            let _ = futures_util::FutureExt::now_or_never(tokio::task::consume_budget());
+        }
+        let exchange = client.exchange(Request::get("http://a/").body(Body::empty()).unwrap());
+        let failed = exchange.await.map(|response| response.status()).expect_err("another's answer");
+        assert_eq!(failed.error.retry(), Retry::NotProcessed, "{unasked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_target_begins_with_a_slash() {
+    let text = written(Request::get("http://a.example?x=1").body(Body::empty()).unwrap(), "\r\n\r\n").await;
+    assert!(text.starts_with("GET /?x=1 HTTP/1.1\r\n"), "{text}");
+}
+
+#[tokio::test]
+async fn values_may_be_empty() {
+    let response = answered(b"HTTP/1.1 200 OK\r\nx:\r\ny: \r\nz:\t \r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    for name in ["x", "y", "z"] {
+        assert_eq!(response.headers()[name], "");
+    }
+}
+
+/// Byte by byte, and with empty lines before it.
+#[tokio::test]
+async fn a_response_may_come_as_slowly_as_it_likes() {
+    let (client, mut far) = connect().await;
+    let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+    read_until(&mut far, "\r\n\r\n").await;
+    let answer = b"\r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx: 1\r\n\r\n";
+    let writing = async {
+        for byte in answer {
+            far.write_all(&[*byte]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let reading = async { exchange.await.unwrap().unwrap().into_body().collect().await.unwrap() };
+    let (body, ()) = tokio::join!(reading, writing);
+    assert_eq!(body.trailers().unwrap()["x"], "1");
+    assert_eq!(body.to_bytes(), "ok");
+    assert!(client.is_ready());
 }

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, Uri, Version, header, request, uri::Authority
 
 use crate::{
     base::{Error, ErrorKind},
-    http::headers::tokens,
+    http::headers::{origin_form, tokens},
 };
 
 /// Refuses what hyper lets through and Envoy does not, and leaves one authority: the target of a request in absolute
@@ -79,9 +79,9 @@ fn to_origin_form(parts: &mut request::Parts) -> Result<(), Error> {
         return Err(malformed("malformed authority"));
     }
     let host = HeaderValue::from_str(authority).map_err(|_| malformed("malformed authority"))?;
-    let path = parts.uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
+    let target = origin_form(&parts.uri).concat();
+    parts.uri = Uri::try_from(target).map_err(|_| malformed("malformed target"))?;
     parts.headers.insert(header::HOST, host);
-    parts.uri = path;
     Ok(())
 }
 
@@ -144,6 +144,8 @@ mod tests {
         let parts = admitted(Request::get("http://b.test:8080/path?query").header("host", "a.test")).unwrap();
         assert_eq!(parts.uri, "/path?query");
         assert_eq!(parts.headers["host"], "b.test:8080");
+        let parts = admitted(Request::get("http://b.test?query").header("host", "a.test")).unwrap();
+        assert_eq!(parts.uri, "/?query");
         let parts = admitted(Request::get("http://b.test").header("host", "a.test")).unwrap();
         assert_eq!(parts.uri, "/");
     }

@@ -5,10 +5,11 @@ use std::{
 
 use bytes::Bytes;
 use http_body::Frame;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::base::ErrorKind;
+use crate::{base::ErrorKind, http::h1::client};
 
 /// Some data, then nothing more, ever.
 pub(super) struct Stuck(pub(super) Option<&'static str>);
@@ -219,4 +220,36 @@ async fn trailers_reach_only_who_asked_for_them() {
         peer.until(end).await;
     }
     assert_eq!(peer.records.take(), vec![line(200, "-", 0, 4); 2]);
+}
+
+/// What is proxied from here to a host that has answered already.
+async fn response_after_a_failed_upload(limit: usize, last: &str) {
+    let (near, mut host) = tokio::io::duplex(1 << 16);
+    let (client, connection) = client::handshake(Box::new(near));
+    tokio::spawn(connection);
+    let client = Arc::new(client);
+    let mut peer = start(move |request, info| {
+        let client = client.clone();
+        async move {
+            let mut request = request.map(|body| Body::new(Limited::new(body, limit)));
+            request.extensions_mut().insert(info);
+            client.exchange(request).await.map_err(|failed| failed.error).unwrap()
+        }
+    });
+    peer.send("PUT / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nping\r\n").await;
+    let mut read = Vec::new();
+    while !read.ends_with(b"4\r\nping\r\n") {
+        read.push(host.read_u8().await.unwrap());
+    }
+    host.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+    peer.until("\r\n\r\n").await;
+    peer.send(last).await;
+    let end = tokio::time::timeout(Duration::from_secs(10), peer.rest()).await;
+    assert!(end.is_ok(), "the response goes on, though the connection to the host is closed");
+}
+
+#[tokio::test]
+async fn a_proxied_response_ends_with_its_upload() {
+    response_after_a_failed_upload(6, "4\r\nping\r\n").await;
+    response_after_a_failed_upload(1 << 20, "no size\r\n").await;
 }
