@@ -34,6 +34,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod wire;
 
 use std::{
     fmt,

@@ -25,9 +25,9 @@ use super::{
 };
 use crate::{base::resources::Io, http::out::Out, net::io::close_gently};
 
-/// What is read at once, and how often in a turn.
-const READ: usize = 64 << 10;
-const READS: usize = 4;
+/// What is read at once, and how often in a turn. 100 MB up take 61 ms of CPU with 64 KiB, 51 with 256, 52 with 512.
+const READ: usize = 256 << 10;
+const READS: usize = 2;
 
 thread_local! {
     /// Where this thread's connections read to. Empty while one does.

@@ -12,7 +12,8 @@ use http_body::{Frame, SizeHint};
 use super::{
     chunked::{Chunked, Piece},
     head::{Framing, Malformed},
-    state::{Failure, Shared, Wire},
+    state::Shared,
+    wire::{Failure, Wire},
 };
 use crate::base::{Error, task::AbortOnDropHandle};
 

@@ -5,7 +5,7 @@ use http::HeaderMap;
 
 use super::{
     head::{Malformed, fields},
-    state::ends_head,
+    wire::ends_head,
 };
 
 /// The most bytes of chunk extensions that one body may have: nobody reads them.

@@ -12,8 +12,9 @@ use http::{Method, Request, Response};
 use super::{
     body::ResponseBody,
     head::{Framing, ResponseHead, put_request, request_framing},
-    state::{Failure, Shared},
+    state::Shared,
     upload::Upload,
+    wire::Failure,
 };
 use crate::{
     base::{Error, ErrorKind, RequestInfo, Retry},

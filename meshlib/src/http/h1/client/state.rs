@@ -6,46 +6,18 @@
 use std::{
     future::poll_fn,
     io,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
-use bytes::{Buf, BytesMut};
-use http::StatusCode;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
-    task::coop::unconstrained,
+use tokio::task::coop::unconstrained;
+
+use super::{
+    head::ResponseHead,
+    wire::{Failure, Wire},
 };
-
-use super::head::{MAX_HEAD, Malformed, ResponseHead, take_response};
-use crate::{
-    base::{Side, resources::BoxIo},
-    http::out::Out,
-};
-
-/// What is read at once: of a head and a small body, and of one that fills it again and again.
-const READ: usize = 8 << 10;
-const MAX_READ: usize = 64 << 10;
-/// The most heads of 1xx before the response's own.
-const INTERIM: u32 = 32;
-
-/// Why there is no response, or no more of it.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// The host closed.
-    Closed,
-    /// The connection broke.
-    Broken(io::Error),
-    /// What came is no response.
-    Malformed(Malformed),
-}
-
-impl From<Malformed> for Failure {
-    fn from(malformed: Malformed) -> Self {
-        Self::Malformed(malformed)
-    }
-}
+use crate::base::{Side, resources::BoxIo};
 
 /// The connection, shared. Its lock is held for a system call at most; bytes that were sent are dropped under it, so
 /// what they belong to must not ask the connection anything.
@@ -70,25 +42,10 @@ pub(super) struct State {
     waiting: Option<Waker>,
 }
 
-/// The bytes of both directions.
-pub(super) struct Wire {
-    io: BoxIo,
-    /// What came and was not looked at.
-    pub(super) read: BytesMut,
-    /// How much of that is known to be no whole head.
-    looked_at: usize,
-    /// How many heads of 1xx have come.
-    interim: u32,
-    /// How much is read at once.
-    room: usize,
-    pub(super) out: Out,
-}
-
 impl Shared {
     pub(super) fn new(io: BoxIo) -> Self {
-        let wire = Wire { io, read: BytesMut::new(), looked_at: 0, interim: 0, room: READ, out: Out::default() };
         Self(Mutex::new(State {
-            wire: Some(wire),
+            wire: Some(Wire::new(io)),
             sending: false,
             receiving: false,
             keeps_alive: true,
@@ -170,9 +127,7 @@ impl State {
 
     /// Looks after a connection that nobody uses.
     fn watch(&mut self, cx: &mut Context<'_>) {
-        let Some(wire) = &mut self.wire else { return };
-        let mut unasked = [0];
-        if Pin::new(&mut wire.io).poll_read(cx, &mut ReadBuf::new(&mut unasked)).is_ready() {
+        if self.wire.as_mut().is_some_and(|wire| wire.poll_unasked(cx).is_ready()) {
             self.closed_by_host();
         }
     }
@@ -238,14 +193,11 @@ impl State {
         if !self.is_idle() {
             return;
         }
-        let in_order = self.wire.as_ref().is_some_and(|wire| wire.read.is_empty() && wire.out.is_empty());
+        let in_order = self.wire.as_ref().is_some_and(Wire::is_empty);
         if !(in_order && self.keeps_alive && self.is_held) {
             return self.close();
         }
-        if let Some(wire) = &mut self.wire {
-            // An idle connection keeps no memory.
-            (wire.read, wire.interim, wire.room) = (BytesMut::new(), 0, READ);
-        }
+        self.wire.iter_mut().for_each(Wire::rest);
         // From here on it is the task's to look after.
         self.look();
         self.waiting.take().into_iter().for_each(Waker::wake);
@@ -253,12 +205,13 @@ impl State {
 
     /// Writes what there is to write.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(wire) = &mut self.wire else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
-        ready!(wire.out.poll_write(&mut wire.io, cx))?;
-        Pin::new(&mut wire.io).poll_flush(cx)
+        match &mut self.wire {
+            Some(wire) => wire.poll_flush(cx),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
     }
 
-    /// Reads the response's head. An answer of 1xx comes before it, and is for nobody (RFC 9110, section 15.2).
+    /// Reads the response's head.
     pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failure>> {
         let Some(wire) = &mut self.wire else { return Poll::Ready(Err(Failure::Closed)) };
         let head = wire.poll_head(cx);
@@ -276,72 +229,4 @@ fn note(place: &mut Option<Waker>, cx: &Context<'_>) {
         Some(waker) => waker.clone_from(cx.waker()),
         None => *place = Some(cx.waker().clone()),
     }
-}
-
-impl Wire {
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failure>> {
-        while self.interim < INTERIM {
-            match ready!(self.poll_one_head(cx)) {
-                Ok(head) if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS => {
-                    self.interim += 1;
-                }
-                head => return Poll::Ready(head),
-            }
-        }
-        Poll::Ready(Err(Malformed("the host says 1xx and nothing else").into()))
-    }
-
-    fn poll_one_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failure>> {
-        loop {
-            if let Some(head) = self.take_head()? {
-                return Poll::Ready(Ok(head));
-            }
-            if ready!(self.poll_fill(cx)).map_err(Failure::Broken)? == 0 {
-                return Poll::Ready(Err(Failure::Closed));
-            }
-        }
-    }
-
-    /// Looks again at a head that was not whole only where it may have ended since: a host that sends byte by byte costs
-    /// no more than others.
-    fn take_head(&mut self) -> Result<Option<ResponseHead>, Malformed> {
-        if self.looked_at == 0 {
-            // Empty lines before a head are overlooked (RFC 9112, section 2.2), but not again with each byte.
-            let empty = self.read.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-            self.read.advance(empty);
-        }
-        let looked_at = std::mem::replace(&mut self.looked_at, self.read.len());
-        let is_new = looked_at == 0 && !self.read.is_empty();
-        if !is_new && !ends_head(&self.read, looked_at) && self.read.len() <= MAX_HEAD {
-            return Ok(None);
-        }
-        let head = take_response(&mut self.read)?;
-        if head.is_some() {
-            self.looked_at = 0;
-        }
-        Ok(head)
-    }
-
-    /// Reads more: how much, 0 at the end.
-    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.read.reserve(self.room);
-        let before = self.read.len();
-        let room = self.read.capacity() - before;
-        let read = {
-            let read = pin!(self.io.read_buf(&mut self.read));
-            ready!(read.poll(cx))?
-        };
-        if read == room {
-            self.room = (2 * self.room).min(MAX_READ);
-        } else if read < self.room / 4 {
-            self.room = (self.room / 2).max(READ);
-        }
-        Poll::Ready(Ok(read))
-    }
-}
-
-/// Whether a head, or trailers, may end beyond `looked_at`.
-pub(super) fn ends_head(read: &[u8], looked_at: usize) -> bool {
-    let new = read.get(looked_at.saturating_sub(2)..).unwrap_or_default();
-    new.windows(2).any(|two| two == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
 }

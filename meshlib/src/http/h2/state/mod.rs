@@ -35,8 +35,8 @@ use super::{
 };
 use crate::http::{options::Http2Options, out::Out};
 
-/// The most that streams may collect before some of it was written.
-const COLLECT: usize = 64 << 10;
+/// The most that streams may collect before some of it was written: as much as is read at once.
+const COLLECT: usize = 256 << 10;
 /// With so much to write a server reads nothing more.
 const BACKLOG: usize = 2 * COLLECT;
 
