@@ -14,9 +14,8 @@
 //! ```
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Uri,
+    HeaderMap, HeaderName, HeaderValue,
     header::{CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, TE, TRANSFER_ENCODING, UPGRADE},
-    uri::PathAndQuery,
 };
 
 macro_rules! names {
@@ -119,8 +118,9 @@ fn keep_te_trailers(headers: &mut HeaderMap) {
 }
 
 /// A target in origin form, in two parts: it begins with a slash, which a URI with a query and no path has not.
-pub(crate) fn origin_form(target: &Uri) -> [&str; 2] {
-    let text = target.path_and_query().map_or("/", PathAndQuery::as_str);
+#[cfg(feature = "proxy")]
+pub(crate) fn origin_form(target: &http::Uri) -> [&str; 2] {
+    let text = target.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     [if text.starts_with(['/', '*']) { "" } else { "/" }, text]
 }
 
