@@ -2,7 +2,7 @@
 //!
 //! An exchange costs no task and no channel: the caller's own task sends the request, pumps its body and receives the
 //! response. Once response headers are there, an unfinished upload goes to the server stream that the request came on
-//! ([`RequestInfo::offer_upload`]), and only without one to a task of its own.
+//! ([`RequestInfo::offer_upload`](crate::base::RequestInfo::offer_upload)), and only without one to a task of its own.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
