@@ -117,6 +117,13 @@ fn keep_te_trailers(headers: &mut HeaderMap) {
     }
 }
 
+/// The number in a `content-length`: digits and nothing else (RFC 9110, section 8.6).
+#[cfg(feature = "proxy")]
+pub(crate) fn content_length(value: &HeaderValue) -> Option<u64> {
+    let digits = value.to_str().ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    digits.parse().ok()
+}
+
 /// A target in origin form, in two parts: it begins with a slash, which a URI with a query and no path has not.
 #[cfg(feature = "proxy")]
 pub(crate) fn origin_form(target: &http::Uri) -> [&str; 2] {

@@ -12,7 +12,7 @@ use super::{
     hpack::{Encoder, Name, Pseudo},
     limits::HeadLimits,
 };
-use crate::http::headers::origin_form;
+use crate::http::headers::{content_length, origin_form};
 
 /// What a block says is no message (section 8.1.1): its stream is reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,12 +177,6 @@ fn is_forbidden(name: &HeaderName, value: &HeaderValue) -> bool {
         "te" => value != "trailers",
         _ => false,
     }
-}
-
-fn content_length(value: &HeaderValue) -> Option<u64> {
-    let digits = value.as_bytes();
-    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    value.to_str().ok().filter(|_| is_number)?.parse().ok()
 }
 
 /// A request's target from its pseudo-fields (section 8.3.1).

@@ -10,7 +10,7 @@ use crate::{
     base::{Error, ErrorKind},
     http::{
         body::Body,
-        headers::{origin_form, tokens},
+        headers::{content_length, origin_form, tokens},
     },
 };
 
@@ -79,7 +79,7 @@ pub(super) fn request_framing(head: &request::Parts, body: &Body) -> Result<Fram
         return Err(refused("CONNECT is not supported"));
     }
     let length = match head.headers.get(header::CONTENT_LENGTH) {
-        Some(value) => Some(length(value).ok_or_else(|| refused("a content-length that is no number"))?),
+        Some(value) => Some(content_length(value).ok_or_else(|| refused("a content-length that is no number"))?),
         None => body.size_hint().exact().filter(|_| !body.is_end_stream()),
     };
     Ok(match length {
@@ -249,13 +249,7 @@ fn has_token(value: &HeaderValue, token: &[u8]) -> bool {
 }
 
 fn length_of(value: &HeaderValue) -> Result<u64, Malformed> {
-    length(value).ok_or(Malformed("the host's response has a length that is no number"))
-}
-
-/// The number in a `content-length`.
-fn length(value: &HeaderValue) -> Option<u64> {
-    let digits = value.to_str().ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-    digits.parse().ok()
+    content_length(value).ok_or(Malformed("the host's response has a length that is no number"))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     base::{Error, ErrorKind, RequestInfo, ResponseFlags},
-    http::{Body, handler::Handler},
+    http::{Body, handler::Handler, headers::content_length},
 };
 
 /// Closes the record when dropped: first with the future that answers, then with the response's body.
@@ -90,7 +90,7 @@ impl Exchange {
         let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         self.ended = self.is_head || bodiless || http_body::Body::is_end_stream(response.body());
         self.state.respond(self.info.take_upload());
-        let length = response.headers().get(header::CONTENT_LENGTH).and_then(head::length);
+        let length = response.headers().get(header::CONTENT_LENGTH).and_then(content_length);
         response.map(|body| ResponseBody::new(body, length, self))
     }
 

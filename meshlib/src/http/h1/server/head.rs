@@ -26,12 +26,6 @@ pub(super) fn admit(parts: &mut request::Parts) -> Result<(), Error> {
     Ok(())
 }
 
-/// The number in a `content-length`.
-pub(super) fn length(value: &HeaderValue) -> Option<u64> {
-    let digits = value.to_str().ok()?;
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
-}
-
 /// `chunked`, once, or none: lists of codings are where parsers differ.
 fn check_transfer_encoding(parts: &request::Parts) -> Result<(), Error> {
     let mut values = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
@@ -158,7 +152,7 @@ mod tests {
 
     #[test]
     fn lengths() {
-        let of = |value| length(&HeaderValue::from_static(value));
+        let of = |value| crate::http::headers::content_length(&HeaderValue::from_static(value));
         assert_eq!(of("12"), Some(12));
         assert_eq!((of("+1"), of("1 "), of("18446744073709551616")), (None, None, None));
     }
