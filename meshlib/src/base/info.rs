@@ -253,6 +253,8 @@ impl RequestInfo {
         if self.0.finished.set(Instant::now()).is_err() {
             return;
         }
+        // One that nobody took. It holds the record that holds it; from here on none is kept.
+        drop(self.take_upload());
         let record = self.0.record.lock().unwrap_or_else(PoisonError::into_inner);
         let later = self.later_observers();
         for observers in std::iter::once(&self.0.observers).chain(later.iter()) {
@@ -266,18 +268,40 @@ impl RequestInfo {
     /// it back, and the caller spawns it.
     ///
     /// # Errors
-    /// The upload, where the maker does not pump.
+    /// The upload, where the maker does not pump, has ended, or has been offered another that it has not taken yet.
     pub fn offer_upload(&self, upload: Upload) -> Result<(), Upload> {
-        if !self.0.pumps_uploads {
+        let mut offered = self.offered();
+        if !self.0.pumps_uploads || offered.is_some() || self.0.finished.get().is_some() {
             return Err(upload);
         }
-        *self.0.upload.lock().unwrap_or_else(PoisonError::into_inner) = Some(upload);
+        *offered = Some(upload);
         Ok(())
     }
 
     /// Takes the upload that was offered.
     pub fn take_upload(&self) -> Option<Upload> {
-        self.0.upload.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.offered().take()
+    }
+
+    /// Goes on with the upload that was offered until somebody takes it; ready when there is none.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn poll_upload(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut offered = match self.0.upload.try_lock() {
+            Ok(offered) => offered,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Somebody goes on with it now: an upload may even be what it reads, a response's body.
+            Err(std::sync::TryLockError::WouldBlock) => return Poll::Pending,
+        };
+        let Some(upload) = &mut *offered else { return Poll::Ready(()) };
+        std::task::ready!(upload.as_mut().poll(cx));
+        let ended = offered.take();
+        drop(offered);
+        drop(ended);
+        Poll::Ready(())
+    }
+
+    fn offered(&self) -> std::sync::MutexGuard<'_, Option<Upload>> {
+        self.0.upload.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -30,6 +30,8 @@
 //! assert_eq!((reply.status().as_u16(), &reply.headers()["grpc-status"]), (200, &HeaderValue::from(14)));
 //! ```
 
+#[cfg(feature = "proxy")]
+mod block;
 pub mod body;
 pub mod body_guard;
 mod called;

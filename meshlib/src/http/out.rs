@@ -5,7 +5,6 @@
 //! an idle connection holds none.
 
 use std::{
-    cell::RefCell,
     collections::VecDeque,
     io::{self, IoSlice},
     pin::Pin,
@@ -14,36 +13,13 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::block;
 use crate::base::resources::Io;
 
 /// Payloads below this are copied: that costs less than another slice to write.
 const COPIED: usize = 4 << 10;
-/// A block of memory to begin with. Those that grew beyond four times that are not kept.
-const BLOCK: usize = 4 << 10;
-/// How many blocks wait for their next use.
-const SPARE: usize = 16;
 /// Slices in one system call.
 const SLICES: usize = 16;
-
-thread_local! {
-    static BLOCKS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
-}
-
-fn take_block() -> BytesMut {
-    let mut block = BLOCKS.with_borrow_mut(Vec::pop).unwrap_or_default();
-    // What was written of it before is room again.
-    block.reserve(BLOCK);
-    block
-}
-
-fn give_back(mut block: BytesMut) {
-    block.clear();
-    BLOCKS.with_borrow_mut(|blocks| {
-        if blocks.len() < SPARE && (1..=4 * BLOCK).contains(&block.capacity()) {
-            blocks.push(block);
-        }
-    });
-}
 
 /// Bytes in the order in which they leave.
 #[derive(Debug, Default)]
@@ -65,7 +41,7 @@ impl Out {
     /// Where frames are appended.
     pub(crate) fn tail(&mut self) -> &mut BytesMut {
         if self.tail.capacity() == 0 {
-            self.tail = take_block();
+            self.tail = block::take();
         }
         &mut self.tail
     }
@@ -94,7 +70,7 @@ impl Out {
             }
             self.advance(written);
         }
-        give_back(std::mem::take(&mut self.tail));
+        block::give_back(std::mem::take(&mut self.tail));
         Poll::Ready(Ok(()))
     }
 

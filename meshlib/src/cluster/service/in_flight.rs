@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{DataPath, attempt::timed_out};
 use crate::{
-    base::{Error, RequestInfo},
+    base::{Error, RequestInfo, Side},
     cluster::{circuit_breaker::Limited, pool::Lease},
     http::{
         Body,
@@ -106,9 +106,12 @@ impl BodyGuard for InFlight {
                         attempt.error = Some(error.kind());
                     }
                 });
-                // As Envoy counts: the head was a success, the rest is an error.
-                self.judged = false;
-                self.judge(false);
+                // As Envoy counts: the head was a success, the rest is an error. A client that broke off its upload says
+                // nothing about the host.
+                if error.side() == Side::Upstream {
+                    self.judged = false;
+                    self.judge(false);
+                }
                 self.lease.finish_at(now, false);
             }
         }

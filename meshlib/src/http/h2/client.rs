@@ -54,7 +54,7 @@ use super::{
 };
 use crate::{
     base::{Error, ErrorKind, Retry, info::Upload, resources::BoxIo, time::Deadline},
-    http::{body::Body, headers::X_FORWARDED_PROTO, options::Http2Options, service::Failed, upload::hand_over},
+    http::{body::Body, headers::X_FORWARDED_PROTO, options::Http2Options, service::Failed, upload::UploadPump},
 };
 
 /// The largest response head taken from a host, Envoy's 60 KiB.
@@ -346,8 +346,8 @@ impl Waiting {
             return Ok(Response::from_parts(parts, Body::empty()));
         }
         let upload = self.upload.filter(|pump| !pump.body.is_done()).map(Pump::into_upload);
-        let spawned = upload.and_then(|upload| hand_over(upload, self.head.extensions.get()));
-        Ok(Response::from_parts(parts, Body::h2(RecvBody::response(self.stream, spawned))))
+        let upload = upload.map(|upload| UploadPump::hand_over(upload, self.head.extensions.get()));
+        Ok(Response::from_parts(parts, Body::h2(RecvBody::response(self.stream, upload))))
     }
 
     fn failed(self, mut error: Error) -> Failed {

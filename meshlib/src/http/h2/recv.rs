@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -12,7 +12,10 @@ use super::{
     error::{self, Failure},
     handle::StreamRef,
 };
-use crate::base::{Error, ErrorKind, RequestInfo, task::AbortOnDropHandle};
+use crate::{
+    base::{Error, ErrorKind, RequestInfo},
+    http::upload::UploadPump,
+};
 
 /// DATA frames and trailers of a stream. A frame's window is given back when the next one is asked for, which is when
 /// whoever reads has passed the first on: so a reader that stands still stops the sender within the window.
@@ -31,7 +34,7 @@ enum Message {
     /// Its bytes are counted here, and its end is noted.
     Request(RequestInfo),
     /// An upload that goes on beside it ends with it.
-    Response { _upload: Option<AbortOnDropHandle<()>> },
+    Response { upload: Option<UploadPump> },
 }
 
 impl RecvBody {
@@ -41,8 +44,8 @@ impl RecvBody {
     }
 
     /// A response's body, which has not ended yet.
-    pub(super) fn response(stream: StreamRef, upload: Option<AbortOnDropHandle<()>>) -> Self {
-        Self::new(stream, Message::Response { _upload: upload })
+    pub(super) fn response(stream: StreamRef, upload: Option<UploadPump>) -> Self {
+        Self::new(stream, Message::Response { upload })
     }
 
     fn new(stream: StreamRef, message: Message) -> Self {
@@ -53,7 +56,11 @@ impl RecvBody {
         if self.ended {
             return Poll::Ready(None);
         }
-        Poll::Ready(match ready!(self.stream.poll_data(std::mem::take(&mut self.unreleased), cx)) {
+        let Poll::Ready(received) = self.stream.poll_data(std::mem::take(&mut self.unreleased), cx) else {
+            self.poll_upload(cx);
+            return Poll::Pending;
+        };
+        Poll::Ready(match received {
             Some(Ok((data, last))) => Some(Ok(self.data(data, last))),
             Some(Err(failure)) => {
                 self.end();
@@ -64,6 +71,14 @@ impl RecvBody {
                 self.trailers().transpose()
             }
         })
+    }
+
+    fn poll_upload(&mut self, cx: &mut Context<'_>) {
+        if let Message::Response { upload } = &mut self.message
+            && upload.as_ref().is_some_and(|upload| upload.poll(cx).is_ready())
+        {
+            *upload = None;
+        }
     }
 
     fn data(&mut self, data: Bytes, last: bool) -> Frame<Bytes> {

@@ -127,8 +127,6 @@ impl Drop for Finish<'_> {
         if !self.complete {
             self.info.update(|record| record.flags |= ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
         }
-        // One that nobody took, because the response needed no sending. It holds the record that holds it.
-        drop(self.info.take_upload());
         self.info.finish();
     }
 }

@@ -3,6 +3,7 @@
 mod age;
 mod drain;
 mod requests;
+mod uploads;
 
 use std::{
     io,

@@ -13,16 +13,16 @@ use super::{
     chunked::{Chunked, Piece},
     head::{Framing, Malformed},
     state::Shared,
-    wire::{Failure, Wire},
+    wire::{Failure, Wire, take_data},
 };
-use crate::base::{Error, task::AbortOnDropHandle};
+use crate::{base::Error, http::upload::UploadPump};
 
 /// Dropped before its end it closes the connection: the rest would be taken for the next response.
 pub(crate) struct ResponseBody {
     shared: Arc<Shared>,
     left: Left,
     /// An upload that goes on beside it ends with it.
-    _upload: Option<AbortOnDropHandle<()>>,
+    upload: Option<UploadPump>,
 }
 
 /// What is left of a body.
@@ -38,14 +38,14 @@ enum Left {
 
 impl ResponseBody {
     /// The body of a response that has one.
-    pub(super) fn new(shared: Arc<Shared>, framing: Framing, upload: Option<AbortOnDropHandle<()>>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, framing: Framing, upload: Option<UploadPump>) -> Self {
         let left = match framing {
             Framing::None => Left::Nothing,
             Framing::Length(length) => Left::Length(length),
             Framing::Chunked => Left::Chunked(Chunked::default()),
             Framing::Close => Left::Close,
         };
-        Self { shared, left, _upload: upload }
+        Self { shared, left, upload }
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
@@ -53,7 +53,10 @@ impl ResponseBody {
             return Poll::Ready(None);
         }
         let mut state = self.shared.lock();
-        let Some(wire) = state.wire() else { return Poll::Ready(self.left.fail(Failure::Closed)) };
+        let Some(wire) = state.wire() else {
+            let failure = state.closed();
+            return Poll::Ready(self.left.fail(failure));
+        };
         let piece = match self.left.poll_piece(wire, cx) {
             Poll::Ready(Ok(piece)) => piece,
             Poll::Ready(Err(failure)) => {
@@ -62,6 +65,8 @@ impl ResponseBody {
             }
             Poll::Pending => {
                 state.reads(cx);
+                drop(state);
+                self.poll_upload(cx);
                 return Poll::Pending;
             }
         };
@@ -73,6 +78,12 @@ impl ResponseBody {
             Piece::Trailers(trailers) => Some(Ok(Frame::trailers(trailers))),
             Piece::End => None,
         })
+    }
+
+    fn poll_upload(&mut self, cx: &mut Context<'_>) {
+        if self.upload.as_ref().is_some_and(|upload| upload.poll(cx).is_ready()) {
+            self.upload = None;
+        }
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
@@ -114,9 +125,9 @@ impl Left {
             Self::Length(left) => {
                 let length = usize::try_from(*left).unwrap_or(usize::MAX).min(here);
                 *left -= length as u64;
-                (Some(Piece::Data(wire.read.split_to(length).freeze())), *left == 0)
+                (Some(Piece::Data(take_data(&mut wire.read, length))), *left == 0)
             }
-            Self::Close => (Some(Piece::Data(wire.read.split().freeze())), false),
+            Self::Close => (Some(Piece::Data(take_data(&mut wire.read, here))), false),
         };
         if is_last {
             *self = Self::Nothing;

@@ -5,7 +5,7 @@ use http::HeaderMap;
 
 use super::{
     head::{Malformed, fields},
-    wire::ends_head,
+    wire::{ends_head, take_data},
 };
 
 /// The most bytes of chunk extensions that one body may have: nobody reads them.
@@ -72,7 +72,7 @@ impl Chunked {
         if self.size == 0 {
             self.step = Step::DataCr;
         }
-        read.split_to(here).freeze()
+        take_data(read, here)
     }
 
     /// A byte of what stands around the data.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     base::{Error, ErrorKind, RequestInfo, Retry},
-    http::{body::Body, service::Failed, upload::hand_over},
+    http::{body::Body, service::Failed, upload::UploadPump},
 };
 
 impl Failure {
@@ -28,6 +28,7 @@ impl Failure {
             Self::Closed => gone.with_detail("the host closed the connection"),
             Self::Broken(error) => gone.with_source(error),
             Self::Malformed(malformed) => malformed.error(),
+            Self::Upload(error) => error,
         }
     }
 }
@@ -94,8 +95,11 @@ impl Waiting {
     }
 
     fn answered(&mut self, head: ResponseHead) -> Result<Response<Body>, Error> {
-        let framing = head.framing(self.to_head).map_err(|malformed| malformed.error())?;
         let mut state = self.shared.lock();
+        let framing = head.framing(self.to_head).map_err(|malformed| {
+            state.closed_by_host();
+            malformed.error()
+        })?;
         if framing == Framing::Close || !head.keeps_alive() {
             state.is_hosts_last();
         }
@@ -109,8 +113,8 @@ impl Waiting {
         } else {
             drop(state);
             let upload = self.upload.take().map(Upload::into_future);
-            let spawned = upload.and_then(|upload| hand_over(upload, self.info.as_ref()));
-            Body::h1(ResponseBody::new(self.shared.clone(), framing, spawned))
+            let upload = upload.map(|upload| UploadPump::hand_over(upload, self.info.as_ref()));
+            Body::h1(ResponseBody::new(self.shared.clone(), framing, upload))
         };
         let mut response = Response::new(body);
         (*response.status_mut(), *response.version_mut()) = (head.status, head.version);

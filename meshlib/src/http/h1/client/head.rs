@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header, request, uri::Authority};
 use http_body::Body as _;
 
@@ -80,13 +80,20 @@ pub(super) fn request_framing(head: &request::Parts, body: &Body) -> Result<Fram
     }
     let length = match head.headers.get(header::CONTENT_LENGTH) {
         Some(value) => Some(content_length(value).ok_or_else(|| refused("a content-length that is no number"))?),
-        None => body.size_hint().exact().filter(|_| !body.is_end_stream()),
+        None if body.is_end_stream() => says_that_it_has_no_body(&head.method).then_some(0),
+        None => body.size_hint().exact(),
     };
     Ok(match length {
         Some(length) => Framing::Length(length),
         None if body.is_end_stream() => Framing::None,
         None => Framing::Chunked,
     })
+}
+
+/// Whether a request of this method may be expected to have a body, so that one without says so (RFC 9110, section 8.6).
+/// Envoy's list.
+fn says_that_it_has_no_body(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::TRACE | Method::CONNECT)
 }
 
 /// Writes the fields but for those that the head has of its own: whether one of them asks for the connection's end.
@@ -167,14 +174,15 @@ pub(super) fn take_response(read: &mut BytesMut) -> Result<Option<ResponseHead>,
     let (code, version) = (response.code.unwrap_or_default(), response.version);
     let status = StatusCode::from_u16(code).map_err(|_| Malformed("the response's status is none"))?;
     let version = if version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
-    // Names are copied while the values are still borrowed; those share the memory of the head.
+    // Names are copied while the values are still borrowed; those share a copy of the head.
     let base = read.as_ptr() as usize;
     let mut found = Vec::with_capacity(response.headers.len());
     for field in response.headers.iter() {
         let begin = field.value.as_ptr() as usize - base;
         found.push((name(field.name)?, begin..begin + field.value.len()));
     }
-    let text = read.split_to(length).freeze();
+    let text = Bytes::copy_from_slice(read.get(..length).unwrap_or_default());
+    read.advance(length);
     let mut headers = HeaderMap::with_capacity(found.len() + ADDED);
     for (name, range) in found {
         headers.append(name, value(text.slice(range))?);

@@ -17,7 +17,7 @@ use super::{
     head::ResponseHead,
     wire::{Failure, Wire},
 };
-use crate::base::{Side, resources::BoxIo};
+use crate::base::{Error, Side, resources::BoxIo};
 
 /// The connection, shared. Its lock is held for a system call at most; bytes that were sent are dropped under it, so
 /// what they belong to must not ask the connection anything.
@@ -32,10 +32,14 @@ pub(super) struct State {
     receiving: bool,
     /// Another request may follow.
     keeps_alive: bool,
+    /// None may, because the host says so.
+    is_hosts_last: bool,
     /// There is a handle, and so a use for the connection.
     is_held: bool,
-    /// The host ended the connection, or said that it would.
+    /// The host ended the connection.
     by_host: bool,
+    /// Why the request's body ended it, for whoever reads the response.
+    upload_failed: Option<Error>,
     /// Who drives the connection, who waits for the response, and who waits for the connection to be free.
     driver: Option<Waker>,
     reader: Option<Waker>,
@@ -49,8 +53,10 @@ impl Shared {
             sending: false,
             receiving: false,
             keeps_alive: true,
+            is_hosts_last: false,
             is_held: true,
             by_host: false,
+            upload_failed: None,
             driver: None,
             reader: None,
             waiting: None,
@@ -89,6 +95,19 @@ impl State {
     pub(super) fn closed_by_host(&mut self) {
         self.by_host = true;
         self.close();
+    }
+
+    /// The same, by the request's body, which failed when the response had begun.
+    pub(super) fn closed_by_upload(&mut self, error: Error) {
+        if !self.is_closed() {
+            self.upload_failed = Some(error);
+            self.close();
+        }
+    }
+
+    /// Why there is nothing to read any more.
+    pub(super) fn closed(&mut self) -> Failure {
+        self.upload_failed.take().map_or(Failure::Closed, Failure::Upload)
     }
 
     /// Begins an exchange, if the connection is free and the host still there. What a host says without being asked
@@ -160,7 +179,7 @@ impl State {
 
     /// The same, because the host says so.
     pub(super) fn is_hosts_last(&mut self) {
-        (self.keeps_alive, self.by_host) = (false, true);
+        (self.keeps_alive, self.is_hosts_last) = (false, true);
     }
 
     /// The task of `cx` waits for the response, and has to hear of the connection's end.
@@ -195,6 +214,7 @@ impl State {
         }
         let in_order = self.wire.as_ref().is_some_and(Wire::is_empty);
         if !(in_order && self.keeps_alive && self.is_held) {
+            self.by_host |= self.is_hosts_last;
             return self.close();
         }
         self.wire.iter_mut().for_each(Wire::rest);
@@ -213,7 +233,7 @@ impl State {
 
     /// Reads the response's head.
     pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failure>> {
-        let Some(wire) = &mut self.wire else { return Poll::Ready(Err(Failure::Closed)) };
+        let Some(wire) = &mut self.wire else { return Poll::Ready(Err(self.closed())) };
         let head = wire.poll_head(cx);
         match &head {
             Poll::Pending => self.reads(cx),

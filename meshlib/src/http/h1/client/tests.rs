@@ -57,9 +57,26 @@ async fn the_target_becomes_origin_form_and_the_authority_the_host() {
     let text = written(request.body(Body::empty()).unwrap(), "\r\n\r\n").await;
     assert_eq!(text, "GET /b?c HTTP/1.1\r\nhost: a.example:81\r\n\r\n");
     let text = written(Request::options("*").header("host", "h").body(Body::empty()).unwrap(), "\r\n\r\n").await;
-    assert_eq!(text, "OPTIONS * HTTP/1.1\r\nhost: h\r\n\r\n");
+    assert_eq!(text, "OPTIONS * HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n");
     let text = written(Request::get("/").body(Body::empty()).unwrap(), "\r\n\r\n").await;
     assert_eq!(text, "GET / HTTP/1.1\r\nhost: \r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_request_that_might_have_a_body_says_that_it_has_none() {
+    for (method, says) in [
+        ("GET", false),
+        ("HEAD", false),
+        ("DELETE", false),
+        ("TRACE", false),
+        ("POST", true),
+        ("PUT", true),
+        ("X", true),
+    ] {
+        let request = Request::builder().method(method).uri("http://a/").body(Body::empty()).unwrap();
+        let text = written(request, "\r\n\r\n").await;
+        assert_eq!(text.contains("content-length: 0\r\n"), says, "{text}");
+    }
 }
 
 #[tokio::test]
@@ -336,6 +353,19 @@ async fn a_body_is_as_long_as_its_head_says_or_fails() {
 }
 
 #[tokio::test]
+async fn what_comes_after_a_bodys_length_is_noticed() {
+    let post = |body| Request::post("http://a/").header("content-length", "3").body(body).unwrap();
+    let (client, _far) = connect().await;
+    let failed = client.exchange(post(stream(&["abc", "d"]))).await.unwrap_err();
+    assert_eq!(failed.error.kind(), ErrorKind::DownstreamProtocol);
+    assert!(client.is_closed());
+    // One that does not say that it has ended is not waited for.
+    let (sender, body) = fed();
+    sender.send(Ok("abc")).unwrap();
+    assert!(written(post(body), "abc").await.contains("content-length: 3\r\n"));
+}
+
+#[tokio::test]
 async fn a_host_that_refuses_the_rest_of_a_body_is_heard() {
     let (near, far) = tokio::io::duplex(1 << 10);
     let (client, connection) = handshake(Box::new(near));
@@ -370,7 +400,8 @@ async fn a_response_ends_when_its_upload_fails_in_another_task() {
     let mut frame = Box::pin(response.frame());
     assert!(futures_util::poll!(&mut frame).is_pending());
     sender.send(Err(Error::new(ErrorKind::DownstreamTermination))).unwrap();
-    assert!(timeout(LONG, frame).await.expect("the reader was woken").unwrap().is_err());
+    let error = timeout(LONG, frame).await.expect("the reader was woken").unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DownstreamTermination, "the host is not to blame");
     assert!(client.is_closed());
 }
 
@@ -434,4 +465,57 @@ async fn a_response_may_come_as_slowly_as_it_likes() {
     assert_eq!(body.trailers().unwrap()["x"], "1");
     assert_eq!(body.to_bytes(), "ok");
     assert!(client.is_ready());
+}
+
+#[tokio::test]
+async fn empty_lines_have_an_end() {
+    let (client, mut far) = connect().await;
+    let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+    read_until(&mut far, "\r\n\r\n").await;
+    far.write_all(&[b'\n'; 4096]).await.unwrap();
+    let failed = timeout(LONG, exchange).await.expect("refused").unwrap().unwrap_err();
+    assert_eq!(failed.error.kind(), ErrorKind::UpstreamProtocol);
+}
+
+/// Some applications keep the pieces of a body: they must not keep what the pieces were read into.
+#[tokio::test]
+async fn small_pieces_keep_little_memory() {
+    let (client, mut far) = connect().await;
+    let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+    read_until(&mut far, "\r\n\r\n").await;
+    far.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+    let mut body = exchange.await.unwrap().unwrap().into_body();
+    // A fast beginning: much is read at once.
+    let large = [&b"40000\r\n"[..], &[b'x'; 0x40000], b"\r\n"].concat();
+    let fast = tokio::spawn(async move {
+        for _ in 0..8 {
+            far.write_all(&large).await.unwrap();
+        }
+        far
+    });
+    let mut left = 8 * 0x40000;
+    while left > 0 {
+        left -= body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+    }
+    let mut far = fast.await.unwrap();
+    let mut kept = Vec::new();
+    for _ in 0..50 {
+        far.write_all(b"1\r\nx\r\n").await.unwrap();
+        kept.push(body.frame().await.unwrap().unwrap().into_data().unwrap());
+    }
+    drop(body);
+    let room: usize = kept.into_iter().map(|piece| piece.try_into_mut().expect("its own").capacity()).sum();
+    assert!(room < 50 * 100, "50 bytes keep {room}");
+}
+
+#[tokio::test]
+async fn who_gives_up_before_the_host_closes_is_the_one_who_closed() {
+    let (near, mut far) = tokio::io::duplex(1 << 16);
+    let (client, connection) = handshake(Box::new(near));
+    let driver = tokio::spawn(connection);
+    let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+    read_until(&mut far, "\r\n\r\n").await;
+    far.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 100\r\n\r\n").await.unwrap();
+    drop(exchange.await.unwrap().unwrap());
+    assert_eq!(driver.await.unwrap(), Side::Internal);
 }

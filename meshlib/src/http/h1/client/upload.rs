@@ -35,7 +35,7 @@ pub(super) struct Upload {
 impl Upload {
     pub(super) fn new(shared: Arc<Shared>, body: Body, framing: Framing) -> Self {
         // One that says nothing needs not be asked.
-        let is_whole = framing == Framing::None;
+        let is_whole = matches!(framing, Framing::None | Framing::Length(0)) && body.is_end_stream();
         Self { shared, body, framing, is_whole, is_done: false }
     }
 
@@ -67,7 +67,7 @@ impl Upload {
             }
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else { return Ok(Poll::Pending) };
             match frame.transpose()?.map(http_body::Frame::into_data) {
-                Some(Ok(data)) => self.put(data)?,
+                Some(Ok(data)) => self.put(data, cx)?,
                 // Trailers are dropped, as Envoy drops them unless told otherwise.
                 Some(Err(_)) => {}
                 None => self.put_end()?,
@@ -76,7 +76,7 @@ impl Upload {
         Ok(Poll::Ready(()))
     }
 
-    fn put(&mut self, data: Bytes) -> Result<(), Error> {
+    fn put(&mut self, data: Bytes, cx: &mut Context<'_>) -> Result<(), Error> {
         if data.is_empty() {
             return Ok(());
         }
@@ -87,6 +87,8 @@ impl Upload {
             *left = left.checked_sub(length).ok_or_else(|| mismatch("longer"))?;
             self.is_whole = *left == 0;
             wire.out.push(&[], data);
+            drop(state);
+            return if self.is_whole { self.see_end(cx) } else { Ok(()) };
         } else {
             put_number(data.len() as u64, 16, wire.out.tail());
             wire.out.push(b"\r\n", data);
@@ -95,6 +97,21 @@ impl Upload {
         drop(state);
         // Known now, it leaves with the data.
         if !self.is_whole && self.body.is_end_stream() { self.put_end() } else { Ok(()) }
+    }
+
+    /// Looks once at a body whose length has been sent: who has more to say says what its head did not. One that does
+    /// not end now is not waited for.
+    fn see_end(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        if self.body.is_end_stream() {
+            return Ok(());
+        }
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(Err(error))) => Err(error),
+            Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(|data| !data.is_empty()) => {
+                Err(mismatch("longer"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn put_end(&mut self) -> Result<(), Error> {
@@ -113,7 +130,13 @@ impl Upload {
 
     /// The rest as a future of its own.
     pub(super) fn into_future(mut self) -> base::info::Upload {
-        Box::pin(std::future::poll_fn(move |cx| self.poll(cx).map(drop)))
+        Box::pin(std::future::poll_fn(move |cx| {
+            self.poll(cx).map(|sent| {
+                if let Err(error) = sent {
+                    self.shared.lock().closed_by_upload(error);
+                }
+            })
+        }))
     }
 }
 

@@ -6,17 +6,26 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::head::{MAX_HEAD, Malformed, ResponseHead, take_response};
-use crate::{base::resources::BoxIo, http::out::Out};
+use crate::{
+    base::{Error, resources::BoxIo},
+    http::{block, out::Out},
+};
 
 /// What is read at once: of a head and a small body, and of one that fills it again and again. 100 MB down take 52 ms of
 /// CPU with 64 KiB, 35 with 256, 33 with 512.
-const READ: usize = 8 << 10;
+const READ: usize = block::SIZE;
 const MAX_READ: usize = 256 << 10;
+/// The most that the first read of an exchange takes, after large ones before it.
+const FIRST_READ: usize = 16 << 10;
+/// Data below this is copied: shared, a byte would keep the block that it was read into.
+const COPIED: usize = 2 << 10;
+/// The most empty lines before a head, in bytes.
+const EMPTY_LINES: usize = 1 << 10;
 /// The most heads of 1xx before the response's own.
 const INTERIM: u32 = 32;
 
@@ -29,6 +38,8 @@ pub(super) enum Failure {
     Broken(io::Error),
     /// What came is no response.
     Malformed(Malformed),
+    /// The request's body failed.
+    Upload(Error),
 }
 
 impl From<Malformed> for Failure {
@@ -44,8 +55,9 @@ pub(super) struct Wire {
     pub(super) read: BytesMut,
     /// How much of that is known to be no whole head.
     looked_at: usize,
-    /// How many heads of 1xx have come.
+    /// How many heads of 1xx have come, and bytes of empty lines.
     interim: u32,
+    empty: usize,
     /// How much is read at once.
     room: usize,
     pub(super) out: Out,
@@ -53,7 +65,7 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(io: BoxIo) -> Self {
-        Self { io, read: BytesMut::new(), looked_at: 0, interim: 0, room: READ, out: Out::default() }
+        Self { io, read: BytesMut::new(), looked_at: 0, interim: 0, empty: 0, room: READ, out: Out::default() }
     }
 
     /// Whether every byte in either direction has been dealt with.
@@ -63,7 +75,8 @@ impl Wire {
 
     /// Before the next exchange: an idle connection keeps no memory.
     pub(super) fn rest(&mut self) {
-        (self.read, self.interim, self.room) = (BytesMut::new(), 0, READ);
+        block::give_back(std::mem::take(&mut self.read));
+        (self.interim, self.empty, self.room) = (0, 0, self.room.min(FIRST_READ));
     }
 
     /// Waits for what a host should not do between two exchanges: say something, or close.
@@ -108,6 +121,10 @@ impl Wire {
             // Empty lines before a head are overlooked (RFC 9112, section 2.2), but not again with each byte.
             let empty = self.read.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             self.read.advance(empty);
+            self.empty += empty;
+            if self.empty > EMPTY_LINES {
+                return Err(Malformed("the host says empty lines and nothing else"));
+            }
         }
         let looked_at = std::mem::replace(&mut self.looked_at, self.read.len());
         let is_new = looked_at == 0 && !self.read.is_empty();
@@ -123,20 +140,37 @@ impl Wire {
 
     /// Reads more: how much, 0 at the end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.read.capacity() == 0 {
+            self.read = block::take();
+        }
         self.read.reserve(self.room);
-        let before = self.read.len();
-        let room = self.read.capacity() - before;
         let read = {
-            let read = pin!(self.io.read_buf(&mut self.read));
-            ready!(read.poll(cx))?
+            let mut room = (&mut self.read).limit(self.room);
+            let read = pin!(self.io.read_buf(&mut room));
+            read.poll(cx)
         };
-        if read == room {
+        if read.is_pending() && self.read.is_empty() {
+            // Who waits for a host holds no memory.
+            block::give_back(std::mem::take(&mut self.read));
+        }
+        let read = ready!(read)?;
+        if read == self.room {
             self.room = (2 * self.room).min(MAX_READ);
         } else if read < self.room / 4 {
             self.room = (self.room / 2).max(READ);
         }
         Poll::Ready(Ok(read))
     }
+}
+
+/// Takes so many bytes of a body.
+pub(super) fn take_data(read: &mut BytesMut, length: usize) -> Bytes {
+    if length >= COPIED {
+        return read.split_to(length).freeze();
+    }
+    let data = Bytes::copy_from_slice(read.get(..length).unwrap_or_default());
+    read.advance(length);
+    data
 }
 
 /// Whether a head, or trailers, may end beyond `looked_at`.
