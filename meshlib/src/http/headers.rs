@@ -15,7 +15,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
 macro_rules! names {
@@ -61,6 +61,17 @@ names! {
     GRPC_MESSAGE = "grpc-message";
     /// A gRPC call's deadline.
     GRPC_TIMEOUT = "grpc-timeout";
+}
+
+/// Takes `expect: 100-continue` away: whether it was there. Our own codecs answer it when the request's body is first
+/// asked for; an upstream that answered too would be a second voice.
+#[cfg(feature = "proxy")]
+pub(crate) fn take_expectation(headers: &mut HeaderMap) -> bool {
+    let expects = headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if expects {
+        headers.remove(EXPECT);
+    }
+    expects
 }
 
 /// Removes the headers that belong to one connection: `connection` and what it names, `keep-alive`,

@@ -41,6 +41,11 @@ impl StreamRef {
         self.shared.lock().respond(self.key, head, end)
     }
 
+    /// The body is wanted.
+    pub(super) fn respond_continue(&self) {
+        self.shared.lock().respond_continue(self.key);
+    }
+
     pub(super) fn send_data(&self, data: Bytes, end: bool) -> bool {
         self.shared.lock().send_data(self.key, data, end)
     }

@@ -32,15 +32,19 @@ pub(crate) struct RecvBody {
 /// Whose body it is.
 enum Message {
     /// Its bytes are counted here, and its end is noted.
-    Request(RequestInfo),
+    Request {
+        info: RequestInfo,
+        /// The client waits to be told that its body is wanted (RFC 9110, section 10.1.1).
+        expects_continue: bool,
+    },
     /// An upload that goes on beside it ends with it.
     Response { upload: Option<UploadPump> },
 }
 
 impl RecvBody {
     /// A request's body, which has not ended yet.
-    pub(super) fn request(stream: StreamRef, info: RequestInfo) -> Self {
-        Self::new(stream, Message::Request(info))
+    pub(super) fn request(stream: StreamRef, info: RequestInfo, expects_continue: bool) -> Self {
+        Self::new(stream, Message::Request { info, expects_continue })
     }
 
     /// A response's body, which has not ended yet.
@@ -57,7 +61,7 @@ impl RecvBody {
             return Poll::Ready(None);
         }
         let Poll::Ready(received) = self.stream.poll_data(std::mem::take(&mut self.unreleased), cx) else {
-            self.poll_upload(cx);
+            self.wait(cx);
             return Poll::Pending;
         };
         Poll::Ready(match received {
@@ -73,17 +77,25 @@ impl RecvBody {
         })
     }
 
-    fn poll_upload(&mut self, cx: &mut Context<'_>) {
-        if let Message::Response { upload } = &mut self.message
-            && upload.as_ref().is_some_and(|upload| upload.poll(cx).is_ready())
-        {
-            *upload = None;
+    /// There is nothing yet.
+    fn wait(&mut self, cx: &mut Context<'_>) {
+        match &mut self.message {
+            Message::Request { expects_continue, .. } => {
+                if std::mem::take(expects_continue) {
+                    self.stream.respond_continue();
+                }
+            }
+            Message::Response { upload } => {
+                if upload.as_ref().is_some_and(|upload| upload.poll(cx).is_ready()) {
+                    *upload = None;
+                }
+            }
         }
     }
 
     fn data(&mut self, data: Bytes, last: bool) -> Frame<Bytes> {
         (self.unreleased, self.last) = (u32::try_from(data.len()).unwrap_or(u32::MAX), last);
-        if let Message::Request(info) = &self.message {
+        if let Message::Request { info, .. } = &self.message {
             info.add_bytes_received(data.len() as u64);
             if last {
                 info.note_request_end();
@@ -99,7 +111,7 @@ impl RecvBody {
             Some(Ok(trailers)) => Ok(Some(Frame::trailers(trailers))),
             Some(Err(_)) => {
                 let kind = match self.message {
-                    Message::Request(_) => ErrorKind::HeadersTooLarge,
+                    Message::Request { .. } => ErrorKind::HeadersTooLarge,
                     Message::Response { .. } => error::OVERSIZE,
                 };
                 Err(Error::new(kind).with_detail("the trailers are too large"))
@@ -109,7 +121,7 @@ impl RecvBody {
 
     fn error(&self, failure: Failure) -> Error {
         match self.message {
-            Message::Request(_) => failure.downstream(),
+            Message::Request { .. } => failure.downstream(),
             Message::Response { .. } => failure.upstream(),
         }
     }
@@ -121,7 +133,7 @@ impl RecvBody {
     }
 
     fn note_end(&self) {
-        if let Message::Request(info) = &self.message {
+        if let Message::Request { info, .. } = &self.message {
             info.note_request_end();
         }
     }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     base::{ConnectionInfo, Error, ErrorKind, RequestInfo, ResponseFlags, drain::DrainHold, time::Deadline},
-    http::{body::Body, grpc, handler::Handler},
+    http::{body::Body, grpc, handler::Handler, headers::take_expectation},
 };
 
 /// What a client is told when the rest of a response will not come. Not `NO_ERROR`: that says that it is whole.
@@ -64,15 +64,16 @@ impl<H: Handler> Streams<H> {
         info: &RequestInfo,
         idle: &mut StreamIdle,
     ) -> Option<Response<Body>> {
-        let Head { parts, is_over, .. } = request;
+        let Head { mut parts, is_over, .. } = request;
         if is_over {
             return Some(self.handler.refuse(Some(&parts), Error::new(ErrorKind::HeadersTooLarge), info));
         }
+        let expects_continue = take_expectation(&mut parts.headers);
         let body = if stream.is_read() {
             info.note_request_end();
             Body::empty()
         } else {
-            Body::h2(RecvBody::request(stream.clone(), info.clone()))
+            Body::h2(RecvBody::request(stream.clone(), info.clone(), expects_continue))
         };
         tokio::select! {
             biased;

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, Uri, Version, header, request, uri::Authority
 
 use crate::{
     base::{Error, ErrorKind},
-    http::headers::{origin_form, tokens},
+    http::headers::{origin_form, take_expectation, tokens},
 };
 
 /// Refuses what hyper lets through and Envoy does not, and leaves one authority: the target of a request in absolute
@@ -19,10 +19,8 @@ pub(super) fn admit(parts: &mut request::Parts) -> Result<(), Error> {
     if parts.uri.scheme().is_some() {
         to_origin_form(parts)?;
     }
-    // It is answered here, when the body is first asked for. An upstream that answered too would be a second voice.
-    if parts.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-        parts.headers.remove(header::EXPECT);
-    }
+    // hyper has seen it, and answers.
+    take_expectation(&mut parts.headers);
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::{
         flow::{RecvWindow, SendWindow},
         frame::{CONTINUATION, DATA, END_HEADERS, END_STREAM, HEAD, HEADERS, Head as FrameHead},
         head,
-        hpack::Encoder,
+        hpack::{Encoder, Pseudo},
     },
     COLLECT, DEFAULT_WINDOW, State, Stream, Turn,
 };
@@ -34,7 +34,7 @@ impl State {
         stream.is_sent = end;
         stream.is_head_request = head.method == Method::HEAD;
         let key = self.streams.insert(stream);
-        self.put_block(id, end, |encoder, out| head::put_request(head, encoder, out));
+        self.put_head(id, end, |encoder, out| head::put_request(head, encoder, out));
         Ok(key)
     }
 
@@ -54,15 +54,29 @@ impl State {
     /// Sends a response's head: whether the client is still there.
     pub(in super::super) fn respond(&mut self, key: u32, head: &response::Parts, end: bool) -> bool {
         let Some(id) = self.sendable(key) else { return false };
-        self.put_block(id, end, |encoder, out| head::put_response(head, encoder, out));
+        self.put_head(id, end, |encoder, out| head::put_response(head, encoder, out));
+        if let Some(stream) = self.streams.get(key) {
+            stream.is_answered = true;
+        }
         self.sent(key, end);
         true
+    }
+
+    /// Tells a client that waits with its body to go on, unless it has the response already.
+    pub(in super::super) fn respond_continue(&mut self, key: u32) {
+        if self.streams.get(key).is_none_or(|stream| stream.is_answered) {
+            return;
+        }
+        if let Some(id) = self.sendable(key) {
+            // No work was done for it, so it pays for nothing that the client does: not as other heads do.
+            self.put_block(id, false, |encoder, out| encoder.pseudo(Pseudo::Status, b"100", out));
+        }
     }
 
     /// Sends trailers, which end the stream: whether the peer is still there.
     pub(in super::super) fn send_trailers(&mut self, key: u32, trailers: &HeaderMap) -> bool {
         let Some(id) = self.sendable(key) else { return false };
-        self.put_block(id, true, |encoder, out| head::put_fields(trailers, encoder, out));
+        self.put_head(id, true, |encoder, out| head::put_fields(trailers, encoder, out));
         self.sent(key, true);
         true
     }
@@ -164,8 +178,12 @@ impl State {
     }
 
     /// Encodes a header block into HEADERS, and CONTINUATION where it is longer than a frame may be.
-    fn put_block(&mut self, id: u32, end: bool, fields: impl FnOnce(&mut Encoder, &mut BytesMut)) {
+    fn put_head(&mut self, id: u32, end: bool, fields: impl FnOnce(&mut Encoder, &mut BytesMut)) {
         self.floods.sent_head();
+        self.put_block(id, end, fields);
+    }
+
+    fn put_block(&mut self, id: u32, end: bool, fields: impl FnOnce(&mut Encoder, &mut BytesMut)) {
         let out = self.out.tail();
         let begin = out.len();
         out.extend_from_slice(&[0; HEAD]);

@@ -39,6 +39,8 @@ pub(in super::super) struct Stream {
     pub(in super::super) head: Option<Box<Head<response::Parts>>>,
     /// The final head has come.
     pub(in super::super) has_head: bool,
+    /// The response's head was sent.
+    pub(in super::super) is_answered: bool,
     /// A response to HEAD has no body.
     pub(in super::super) is_head_request: bool,
     pub(in super::super) trailers: Trailers,
@@ -87,6 +89,7 @@ impl Stream {
             is_unwanted: false,
             head: None,
             has_head: false,
+            is_answered: false,
             is_head_request: false,
             trailers: Trailers::None,
             expected: None,

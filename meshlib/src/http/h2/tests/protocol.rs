@@ -160,6 +160,43 @@ async fn what_is_allowed_is_taken() {
 
 /// Every way in which DATA may be of no use to anybody, many times what the connection's window holds.
 #[tokio::test(start_paused = true)]
+async fn a_client_that_waits_with_its_body_is_told_to_go_on_once_the_body_is_wanted() {
+    let expecting = [HEAD, b"\0\x06expect\x0c100-continue"].concat();
+    let service = ArcService::new(tower::service_fn(|request: Request<Body>| async {
+        assert!(!request.headers().contains_key("expect"), "a host that answered too would be a second voice");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let body = request.into_body().collect().await?.to_bytes();
+        Ok::<_, Error>(Response::new(Body::from(body)))
+    }));
+    let begin = tokio::time::Instant::now();
+    let mut raw = Raw::new(service, ServerOptions::default()).await;
+    raw.io.write_all(&head(1, &expecting)).await.unwrap();
+    let (.., interim) = raw.next(HEADERS).await.unwrap();
+    assert_eq!(interim, b"\x08\x03100", "status 100, and nothing else");
+    assert_eq!(begin.elapsed().as_secs(), 1, "not before");
+    raw.send(DATA, 1, 1, b"here").await;
+    let (.., response) = raw.next(HEADERS).await.unwrap();
+    assert!(response.starts_with(b"\x88"), "status 200: {response:?}");
+    let (.., data) = raw.next(DATA).await.unwrap();
+    assert_eq!(data, b"here");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_not_told_to_go_on_beside_its_answer() {
+    // The upload is read when the response has begun: too late for another head before it.
+    let service = ArcService::new(tower::service_fn(|request: Request<Body>| async {
+        Ok::<_, Error>(Response::new(request.into_body()))
+    }));
+    let expecting = [HEAD, b"\0\x06expect\x0c100-continue"].concat();
+    let mut raw = Raw::new(service, ServerOptions::default()).await;
+    raw.io.write_all(&head(1, &expecting)).await.unwrap();
+    let (.., response) = raw.next(HEADERS).await.unwrap();
+    assert!(response.starts_with(b"\x88"), "status 200: {response:?}");
+    let another = tokio::time::timeout(Duration::from_secs(1), raw.next(HEADERS)).await;
+    assert!(another.is_err(), "{another:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_connections_window_comes_back_whatever_becomes_of_the_data() {
     type Case = fn(u32) -> Vec<u8>;
     let waste: [(&str, Case); 5] = [
