@@ -15,7 +15,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
 macro_rules! names {
@@ -67,6 +67,8 @@ names! {
 /// asked for; an upstream that answered too would be a second voice.
 #[cfg(feature = "proxy")]
 pub(crate) fn take_expectation(headers: &mut HeaderMap) -> bool {
+    use http::header::EXPECT;
+
     let expects = headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     if expects {
         headers.remove(EXPECT);
