@@ -27,8 +27,6 @@ mod request_end;
 
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -49,9 +47,6 @@ pub use self::{
     record::{Attempt, Record},
 };
 
-/// The rest of a request's upload, once response headers have arrived: pumped by whoever took it.
-pub type Upload = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 /// The record of one request. Cloning shares it.
 #[derive(Clone)]
 pub struct RequestInfo(Arc<Shared>);
@@ -65,9 +60,8 @@ struct Shared {
     request_end: RequestEnd,
     bytes_received: AtomicU64,
     bytes_sent: AtomicU64,
-    pumps_uploads: bool,
+    is_served: bool,
     finished: OnceLock<Instant>,
-    upload: Mutex<Option<Upload>>,
     record: Mutex<Record>,
 }
 
@@ -79,17 +73,25 @@ impl RequestInfo {
         start_time: SystemTime,
         observers: FinishObservers,
     ) -> Self {
-        Self::with_uploads(connection, started, start_time, observers, false)
+        Self::made(connection, started, start_time, observers, false)
     }
 
-    /// The same, made by a server stream whose task pumps unfinished uploads itself ([`Self::offer_upload`]), and whose
-    /// request body notes its own end here.
-    pub fn with_uploads(
+    /// The same, of a request that a codec of ours reads: its body, as it comes, notes its own end here.
+    pub fn served(
+        connection: Arc<ConnectionInfo>,
+        started: Instant,
+        start_time: SystemTime,
+        observers: FinishObservers,
+    ) -> Self {
+        Self::made(Some(connection), started, start_time, observers, true)
+    }
+
+    fn made(
         connection: Option<Arc<ConnectionInfo>>,
         started: Instant,
         start_time: SystemTime,
         observers: FinishObservers,
-        pumps_uploads: bool,
+        is_served: bool,
     ) -> Self {
         Self(Arc::new(Shared {
             connection,
@@ -100,9 +102,8 @@ impl RequestInfo {
             request_end: RequestEnd::default(),
             bytes_received: AtomicU64::new(0),
             bytes_sent: AtomicU64::new(0),
-            pumps_uploads,
+            is_served,
             finished: OnceLock::new(),
-            upload: Mutex::new(None),
             record: Mutex::new(Record::default()),
         }))
     }
@@ -150,7 +151,7 @@ impl RequestInfo {
 
     /// Whether the request's body, as it came, notes its own end here: nobody else has to look.
     pub(crate) fn notes_request_end(&self) -> bool {
-        self.0.pumps_uploads
+        self.0.is_served
     }
 
     /// From the request's headers to the end of both directions, or until now while they go on.
@@ -161,7 +162,7 @@ impl RequestInfo {
     /// Whether one of our servers made this record, of a request that came on a connection: it keeps it.
     #[cfg(feature = "proxy")]
     pub(crate) fn is_served(&self) -> bool {
-        self.0.pumps_uploads || self.0.connection.is_some()
+        self.0.is_served || self.0.connection.is_some()
     }
 
     /// Reads the record, which is locked meanwhile: `read` must not ask this record for anything else.
@@ -253,8 +254,6 @@ impl RequestInfo {
         if self.0.finished.set(Instant::now()).is_err() {
             return;
         }
-        // One that nobody took. It holds the record that holds it; from here on none is kept.
-        drop(self.take_upload());
         let record = self.0.record.lock().unwrap_or_else(PoisonError::into_inner);
         let later = self.later_observers();
         for observers in std::iter::once(&self.0.observers).chain(later.iter()) {
@@ -262,46 +261,6 @@ impl RequestInfo {
                 observer.on_finish(self, &record);
             }
         }
-    }
-
-    /// Hands the unfinished upload to the server stream that made this record, if it pumps uploads; otherwise gives
-    /// it back, and the caller spawns it.
-    ///
-    /// # Errors
-    /// The upload, where the maker does not pump, has ended, or has been offered another that it has not taken yet.
-    pub fn offer_upload(&self, upload: Upload) -> Result<(), Upload> {
-        let mut offered = self.offered();
-        if !self.0.pumps_uploads || offered.is_some() || self.0.finished.get().is_some() {
-            return Err(upload);
-        }
-        *offered = Some(upload);
-        Ok(())
-    }
-
-    /// Takes the upload that was offered.
-    pub fn take_upload(&self) -> Option<Upload> {
-        self.offered().take()
-    }
-
-    /// Goes on with the upload that was offered until somebody takes it; ready when there is none.
-    #[cfg(feature = "proxy")]
-    pub(crate) fn poll_upload(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut offered = match self.0.upload.try_lock() {
-            Ok(offered) => offered,
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Somebody goes on with it now: an upload may even be what it reads, a response's body.
-            Err(std::sync::TryLockError::WouldBlock) => return Poll::Pending,
-        };
-        let Some(upload) = &mut *offered else { return Poll::Ready(()) };
-        std::task::ready!(upload.as_mut().poll(cx));
-        let ended = offered.take();
-        drop(offered);
-        drop(ended);
-        Poll::Ready(())
-    }
-
-    fn offered(&self) -> std::sync::MutexGuard<'_, Option<Upload>> {
-        self.0.upload.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -14,6 +14,15 @@ use tokio::task::{JoinError, JoinHandle};
 pub(crate) struct AbortOnDropHandle<T>(JoinHandle<T>);
 
 impl<T> AbortOnDropHandle<T> {
+    /// Spawns a task that ends with the handle.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn spawn(task: impl Future<Output = T> + Send + 'static) -> Self
+    where
+        T: Send + 'static,
+    {
+        Self(tokio::spawn(task))
+    }
+
     /// Takes over a task that was spawned.
     pub(crate) fn new(task: JoinHandle<T>) -> Self {
         Self(task)

@@ -21,7 +21,7 @@
 //! struct Hello;
 //!
 //! impl Handler for Hello {
-//!     fn begin(&self, connection: &Arc<ConnectionInfo>, _: bool) -> RequestInfo {
+//!     fn begin(&self, connection: &Arc<ConnectionInfo>) -> RequestInfo {
 //!         RequestInfo::detached()
 //!     }
 //!     async fn call(&self, _: Request<Body>, _: RequestInfo) -> Response<Body> {
@@ -53,9 +53,8 @@ use crate::base::{ConnectionInfo, Error, RequestInfo};
 
 /// Answers every request of a connection; its failures have already become responses.
 pub trait Handler: Clone + Send + Sync + 'static {
-    /// The record of a request that has just arrived. `pumps_uploads` says that the codec's stream takes over an
-    /// upload that is unfinished when the response begins ([`RequestInfo::offer_upload`]).
-    fn begin(&self, connection: &Arc<ConnectionInfo>, pumps_uploads: bool) -> RequestInfo;
+    /// The record of a request that has just arrived.
+    fn begin(&self, connection: &Arc<ConnectionInfo>) -> RequestInfo;
 
     /// Answers a request. Dropping the future cancels it.
     fn call(&self, request: Request<Body>, info: RequestInfo) -> impl Future<Output = Response<Body>> + Send;

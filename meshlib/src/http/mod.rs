@@ -56,8 +56,6 @@ pub mod serve;
 #[cfg(feature = "proxy")]
 pub mod server;
 pub mod service;
-#[cfg(feature = "proxy")]
-mod upload;
 
 #[cfg(feature = "proxy")]
 pub(crate) use self::leave::cut;

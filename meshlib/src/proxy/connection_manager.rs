@@ -219,11 +219,11 @@ fn one_length(headers: &http::HeaderMap) -> Result<(), Error> {
 }
 
 impl Handler for HttpConnectionManager {
-    fn begin(&self, connection: &Arc<ConnectionInfo>, pumps_uploads: bool) -> RequestInfo {
+    fn begin(&self, connection: &Arc<ConnectionInfo>) -> RequestInfo {
         self.0.requests.begin();
         let (started, start_time) = (Instant::now(), self.0.wall_clock.now());
         let observers = self.0.observers.clone();
-        RequestInfo::with_uploads(Some(connection.clone()), started, start_time, observers, pumps_uploads)
+        RequestInfo::served(connection.clone(), started, start_time, observers)
     }
 
     async fn call(&self, mut request: Request<Body>, info: RequestInfo) -> Response<Body> {

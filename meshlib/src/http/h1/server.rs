@@ -19,7 +19,7 @@
 //! struct Hello;
 //!
 //! impl Handler for Hello {
-//!     fn begin(&self, _: &Arc<ConnectionInfo>, _: bool) -> RequestInfo {
+//!     fn begin(&self, _: &Arc<ConnectionInfo>) -> RequestInfo {
 //!         RequestInfo::detached()
 //!     }
 //!     async fn call(&self, _: Request<Body>, _: RequestInfo) -> Response<Body> {
@@ -151,7 +151,7 @@ fn service<H: Handler>(
 ) -> impl Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible, Future: Send> {
     service_fn(move |request: Request<Incoming>| {
         // At once, not when first polled: from here on what is written is this request's answer.
-        let exchange = Exchange::begin(handler.begin(&connection, true), state.clone(), &request);
+        let exchange = Exchange::begin(handler.begin(&connection), state.clone(), &request);
         let answer = exchange.answer(handler.clone(), request);
         async move { Ok(answer.await) }
     })

@@ -1,8 +1,7 @@
 //! An upstream HTTP/2 connection.
 //!
 //! An exchange costs no task and no channel: the caller's own task sends the request, pumps its body and receives the
-//! response. Once response headers are there, an unfinished upload goes to the server stream that the request came on
-//! ([`RequestInfo::offer_upload`](crate::base::RequestInfo::offer_upload)), and only without one to a task of its own.
+//! response. Only an upload that goes on when the response has begun gets a task, which ends with the response's body.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -53,8 +52,8 @@ use super::{
     state::Shared,
 };
 use crate::{
-    base::{Error, ErrorKind, Retry, info::Upload, resources::BoxIo, time::Deadline},
-    http::{body::Body, headers::X_FORWARDED_PROTO, options::Http2Options, service::Failed, upload::UploadPump},
+    base::{Error, ErrorKind, Retry, resources::BoxIo, task::AbortOnDropHandle, time::Deadline},
+    http::{body::Body, headers::X_FORWARDED_PROTO, options::Http2Options, service::Failed},
 };
 
 /// The largest response head taken from a host, Envoy's 60 KiB.
@@ -280,12 +279,13 @@ impl Pump {
         }
     }
 
-    /// The rest of the body as a future of its own.
-    fn into_upload(mut self) -> Upload {
-        Box::pin(std::future::poll_fn(move |cx| match self.poll(cx) {
+    /// Sends the rest of the body.
+    async fn finish(mut self) {
+        std::future::poll_fn(|cx| match self.poll(cx) {
             Ok(()) if !self.body.is_done() => Poll::Pending,
             _ => Poll::Ready(()),
-        }))
+        })
+        .await;
     }
 
     /// The whole body as it was, if all of it is still there.
@@ -345,8 +345,8 @@ impl Waiting {
             // An upload that is still unfinished ends here: nobody waits for it.
             return Ok(Response::from_parts(parts, Body::empty()));
         }
-        let upload = self.upload.filter(|pump| !pump.body.is_done()).map(Pump::into_upload);
-        let upload = upload.map(|upload| UploadPump::hand_over(upload, self.head.extensions.get()));
+        let upload = self.upload.filter(|pump| !pump.body.is_done());
+        let upload = upload.map(|pump| AbortOnDropHandle::spawn(pump.finish()));
         Ok(Response::from_parts(parts, Body::h2(RecvBody::response(self.stream, upload))))
     }
 

@@ -24,7 +24,7 @@
 //! # #[derive(Clone)]
 //! # struct Hello;
 //! # impl Handler for Hello {
-//! #     fn begin(&self, _: &Arc<ConnectionInfo>, _: bool) -> RequestInfo {
+//! #     fn begin(&self, _: &Arc<ConnectionInfo>) -> RequestInfo {
 //! #         RequestInfo::detached()
 //! #     }
 //! #     async fn call(&self, _: Request<Body>, _: RequestInfo) -> Response<Body> {

@@ -12,10 +12,7 @@ use super::{
     error::{self, Failure},
     handle::StreamRef,
 };
-use crate::{
-    base::{Error, ErrorKind, RequestInfo},
-    http::upload::UploadPump,
-};
+use crate::base::{Error, ErrorKind, RequestInfo, task::AbortOnDropHandle};
 
 /// DATA frames and trailers of a stream. A frame's window is given back when the next one is asked for, which is when
 /// whoever reads has passed the first on: so a reader that stands still stops the sender within the window.
@@ -38,7 +35,7 @@ enum Message {
         expects_continue: bool,
     },
     /// An upload that goes on beside it ends with it.
-    Response { upload: Option<UploadPump> },
+    Response { _upload: Option<AbortOnDropHandle<()>> },
 }
 
 impl RecvBody {
@@ -48,8 +45,8 @@ impl RecvBody {
     }
 
     /// A response's body, which has not ended yet.
-    pub(super) fn response(stream: StreamRef, upload: Option<UploadPump>) -> Self {
-        Self::new(stream, Message::Response { upload })
+    pub(super) fn response(stream: StreamRef, upload: Option<AbortOnDropHandle<()>>) -> Self {
+        Self::new(stream, Message::Response { _upload: upload })
     }
 
     fn new(stream: StreamRef, message: Message) -> Self {
@@ -61,7 +58,7 @@ impl RecvBody {
             return Poll::Ready(None);
         }
         let Poll::Ready(received) = self.stream.poll_data(std::mem::take(&mut self.unreleased), cx) else {
-            self.wait(cx);
+            self.wait();
             return Poll::Pending;
         };
         Poll::Ready(match received {
@@ -78,24 +75,19 @@ impl RecvBody {
     }
 
     /// There is nothing yet.
-    fn wait(&mut self, cx: &mut Context<'_>) {
-        match &mut self.message {
-            Message::Request { expects_continue, .. } => {
-                if std::mem::take(expects_continue) {
-                    self.stream.respond_continue();
-                }
-            }
-            Message::Response { upload } => {
-                if upload.as_ref().is_some_and(|upload| upload.poll(cx).is_ready()) {
-                    *upload = None;
-                }
-            }
+    fn wait(&mut self) {
+        if let Message::Request { expects_continue, .. } = &mut self.message
+            && std::mem::take(expects_continue)
+        {
+            self.stream.respond_continue();
         }
     }
 
     fn data(&mut self, data: Bytes, last: bool) -> Frame<Bytes> {
         (self.unreleased, self.last) = (u32::try_from(data.len()).unwrap_or(u32::MAX), last);
-        if let Message::Request { info, .. } = &self.message {
+        if let Message::Request { info, expects_continue } = &mut self.message {
+            // It does not wait any more, if it did.
+            *expects_continue = false;
             info.add_bytes_received(data.len() as u64);
             if last {
                 info.note_request_end();

@@ -17,7 +17,7 @@
 //! struct Hello;
 //!
 //! impl Handler for Hello {
-//!     fn begin(&self, _: &Arc<ConnectionInfo>, _: bool) -> RequestInfo {
+//!     fn begin(&self, _: &Arc<ConnectionInfo>) -> RequestInfo {
 //!         RequestInfo::detached()
 //!     }
 //!     async fn call(&self, _: Request<Body>, _: RequestInfo) -> Response<Body> {

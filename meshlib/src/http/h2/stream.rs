@@ -39,7 +39,7 @@ pub(super) struct Streams<H> {
 impl<H: Handler> Streams<H> {
     /// Drives one stream to its end.
     pub(super) async fn run(self: Arc<Self>, request: Head<request::Parts>, stream: StreamRef) {
-        let info = self.handler.begin(&self.connection, true);
+        let info = self.handler.begin(&self.connection);
         let mut finish = Finish { info: &info, complete: false };
         let mut idle = StreamIdle::new(info.clone(), self.idle_timeout);
         let is_head = request.parts.method == Method::HEAD;
@@ -88,14 +88,10 @@ impl<H: Handler> Streams<H> {
     }
 }
 
-/// Sends the response's body, and beside it what is left of the request's. Answers whether the client got it all.
+/// Sends the response's body. Answers whether the client got it all.
 async fn send(mut body: SendBody, info: &RequestInfo, idle: &mut StreamIdle) -> bool {
-    let mut upload = info.take_upload();
     let mut counted = Counted(info);
     let sent = poll_fn(|cx| {
-        if upload.as_mut().is_some_and(|upload| upload.as_mut().poll(cx).is_ready()) {
-            upload = None;
-        }
         if let Poll::Ready(sent) = body.poll(cx, &mut counted) {
             return Poll::Ready(Some(sent));
         }
@@ -128,6 +124,8 @@ impl Drop for Finish<'_> {
         if !self.complete {
             self.info.update(|record| record.flags |= ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
         }
+        // What is left of it is for nobody, though it may still be on its way.
+        self.info.note_request_end();
         self.info.finish();
     }
 }

@@ -55,16 +55,10 @@ impl FinishObserver for Report {
 }
 
 impl Handler for TestHandler {
-    fn begin(&self, connection: &Arc<ConnectionInfo>, pumps_uploads: bool) -> RequestInfo {
+    fn begin(&self, connection: &Arc<ConnectionInfo>) -> RequestInfo {
         let report: Arc<dyn FinishObserver> = Arc::new(Report(self.finished.clone()));
         let observers = FinishObservers::new([report]);
-        RequestInfo::with_uploads(
-            Some(connection.clone()),
-            Instant::now(),
-            SystemTime::UNIX_EPOCH,
-            observers,
-            pumps_uploads,
-        )
+        RequestInfo::served(connection.clone(), Instant::now(), SystemTime::UNIX_EPOCH, observers)
     }
 
     async fn call(&self, mut request: Request<Body>, info: RequestInfo) -> Response<Body> {

@@ -18,7 +18,7 @@ use crate::{
 struct Versions;
 
 impl Handler for Versions {
-    fn begin(&self, _: &Arc<ConnectionInfo>, _: bool) -> RequestInfo {
+    fn begin(&self, _: &Arc<ConnectionInfo>) -> RequestInfo {
         RequestInfo::detached()
     }
 

@@ -61,10 +61,10 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn begin(&self, connection: &Arc<ConnectionInfo>, pumps_uploads: bool) -> RequestInfo {
+    fn begin(&self, connection: &Arc<ConnectionInfo>) -> RequestInfo {
         let (started, start_time) = (Instant::now(), self.shared.wall_clock.now());
         let observers = self.shared.observers.clone();
-        RequestInfo::with_uploads(Some(connection.clone()), started, start_time, observers, pumps_uploads)
+        RequestInfo::served(connection.clone(), started, start_time, observers)
     }
 
     async fn call(&self, mut request: Request<Body>, info: RequestInfo) -> Response<Body> {

@@ -91,7 +91,7 @@ impl App {
 }
 
 impl Handler for App {
-    fn begin(&self, _: &Arc<ConnectionInfo>, _: bool) -> RequestInfo {
+    fn begin(&self, _: &Arc<ConnectionInfo>) -> RequestInfo {
         RequestInfo::detached()
     }
 

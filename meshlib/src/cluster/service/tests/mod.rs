@@ -112,7 +112,8 @@ async fn a_record_that_came_with_the_request_is_kept() {
 
     // A server keeps its own record.
     let (started, epoch) = (tokio::time::Instant::now(), std::time::SystemTime::UNIX_EPOCH);
-    let info = RequestInfo::with_uploads(None, started, epoch, Default::default(), true);
+    let connection = Arc::new(crate::base::ConnectionInfo::new(None, None));
+    let info = RequestInfo::served(connection, started, epoch, Default::default());
     let mut request = self::request("/");
     request.extensions_mut().insert(info.clone());
     let response = f.service.clone().oneshot(request).await.unwrap();

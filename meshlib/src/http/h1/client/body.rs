@@ -15,14 +15,14 @@ use super::{
     state::Shared,
     wire::{Failure, Wire, take_data},
 };
-use crate::{base::Error, http::upload::UploadPump};
+use crate::base::{Error, task::AbortOnDropHandle};
 
 /// Dropped before its end it closes the connection: the rest would be taken for the next response.
 pub(crate) struct ResponseBody {
     shared: Arc<Shared>,
     left: Left,
     /// An upload that goes on beside it ends with it.
-    upload: Option<UploadPump>,
+    _upload: Option<AbortOnDropHandle<()>>,
 }
 
 /// What is left of a body.
@@ -38,14 +38,14 @@ enum Left {
 
 impl ResponseBody {
     /// The body of a response that has one.
-    pub(super) fn new(shared: Arc<Shared>, framing: Framing, upload: Option<UploadPump>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, framing: Framing, upload: Option<AbortOnDropHandle<()>>) -> Self {
         let left = match framing {
             Framing::None => Left::Nothing,
             Framing::Length(length) => Left::Length(length),
             Framing::Chunked => Left::Chunked(Chunked::default()),
             Framing::Close => Left::Close,
         };
-        Self { shared, left, upload }
+        Self { shared, left, _upload: upload }
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
@@ -65,8 +65,6 @@ impl ResponseBody {
             }
             Poll::Pending => {
                 state.reads(cx);
-                drop(state);
-                self.poll_upload(cx);
                 return Poll::Pending;
             }
         };
@@ -78,12 +76,6 @@ impl ResponseBody {
             Piece::Trailers(trailers) => Some(Ok(Frame::trailers(trailers))),
             Piece::End => None,
         })
-    }
-
-    fn poll_upload(&mut self, cx: &mut Context<'_>) {
-        if self.upload.as_ref().is_some_and(|upload| upload.poll(cx).is_ready()) {
-            self.upload = None;
-        }
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {

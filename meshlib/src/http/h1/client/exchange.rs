@@ -17,8 +17,8 @@ use super::{
     wire::Failure,
 };
 use crate::{
-    base::{Error, ErrorKind, RequestInfo, Retry},
-    http::{body::Body, service::Failed, upload::UploadPump},
+    base::{Error, ErrorKind, Retry, task::AbortOnDropHandle},
+    http::{body::Body, service::Failed},
 };
 
 impl Failure {
@@ -44,7 +44,6 @@ enum Phase {
 struct Waiting {
     shared: Arc<Shared>,
     upload: Option<Upload>,
-    info: Option<RequestInfo>,
     /// The response to a HEAD has no body, whatever it says.
     to_head: bool,
     is_answered: bool,
@@ -79,8 +78,7 @@ impl Waiting {
         }
         drop(state);
         let upload = Some(Upload::new(shared.clone(), body, framing));
-        let (info, to_head) = (RequestInfo::of(&head.extensions).cloned(), head.method == Method::HEAD);
-        Ok(Self { shared: shared.clone(), upload, info, to_head, is_answered: false })
+        Ok(Self { shared: shared.clone(), upload, to_head: head.method == Method::HEAD, is_answered: false })
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Body>, Error>> {
@@ -112,8 +110,7 @@ impl Waiting {
             Body::empty()
         } else {
             drop(state);
-            let upload = self.upload.take().map(Upload::into_future);
-            let upload = upload.map(|upload| UploadPump::hand_over(upload, self.info.as_ref()));
+            let upload = self.upload.take().map(|upload| AbortOnDropHandle::spawn(upload.finish()));
             Body::h1(ResponseBody::new(self.shared.clone(), framing, upload))
         };
         let mut response = Response::new(body);

@@ -15,7 +15,7 @@ use tokio::{
 use super::*;
 use crate::{
     base::{Error, ErrorKind, Retry},
-    http::{Body, Failed},
+    http::{Body, Failed, block},
 };
 
 async fn connect() -> (H1Client, DuplexStream) {
@@ -518,4 +518,40 @@ async fn who_gives_up_before_the_host_closes_is_the_one_who_closed() {
     far.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 100\r\n\r\n").await.unwrap();
     drop(exchange.await.unwrap().unwrap());
     assert_eq!(driver.await.unwrap(), Side::Internal);
+}
+
+/// However its last data is held when it is given back.
+#[tokio::test]
+async fn a_block_that_grew_for_a_stream_is_not_kept() {
+    const LENGTH: usize = 258_048 + 262_144 - 8192;
+    let (near, mut far) = tokio::io::duplex(1 << 20);
+    let (client, connection) = handshake(Box::new(near));
+    tokio::spawn(connection);
+    let exchange = tokio::spawn(client.exchange(Request::get("http://a/").body(Body::empty()).unwrap()));
+    read_until(&mut far, "\r\n\r\n").await;
+    far.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n").as_bytes()).await.unwrap();
+    let response = exchange.await.unwrap().unwrap();
+    far.write_all(&vec![7; LENGTH]).await.unwrap();
+    let mut body = response.into_body();
+    let mut largest = 0;
+    while let Some(frame) = body.frame().await {
+        largest = largest.max(frame.unwrap().into_data().unwrap().len());
+    }
+    assert!(largest > 100_000, "it grew");
+    let spare: Vec<_> = (0..20).map(|_| block::take()).collect();
+    for mut block in spare {
+        assert!(!block.try_reclaim(64 << 10), "a spare block of more than 64 KiB");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_no_length_that_has_not_ended_keeps_no_connection_busy() {
+    let (client, mut far) = connect().await;
+    let (_sender, body) = fed();
+    let request = Request::post("http://a/").header("content-length", "0").body(body).unwrap();
+    let exchange = tokio::spawn(client.exchange(request));
+    read_until(&mut far, "\r\n\r\n").await;
+    far.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    exchange.await.unwrap().unwrap();
+    assert!(client.is_ready());
 }

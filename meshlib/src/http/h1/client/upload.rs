@@ -14,7 +14,7 @@ use super::{
     state::Shared,
 };
 use crate::{
-    base::{self, Error, ErrorKind},
+    base::{Error, ErrorKind},
     http::body::Body,
 };
 
@@ -35,7 +35,7 @@ pub(super) struct Upload {
 impl Upload {
     pub(super) fn new(shared: Arc<Shared>, body: Body, framing: Framing) -> Self {
         // One that says nothing needs not be asked.
-        let is_whole = matches!(framing, Framing::None | Framing::Length(0)) && body.is_end_stream();
+        let is_whole = framing == Framing::None;
         Self { shared, body, framing, is_whole, is_done: false }
     }
 
@@ -62,12 +62,17 @@ impl Upload {
     /// Takes what the body has, so that it leaves together; pending when there is no more of it yet.
     fn collect(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Error> {
         while !self.is_whole {
+            if self.framing == Framing::Length(0) {
+                self.is_whole = true;
+                self.see_end(cx)?;
+                break;
+            }
             if self.shared.lock().wire().is_none_or(|wire| wire.out.len() >= COLLECT) {
                 break;
             }
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else { return Ok(Poll::Pending) };
             match frame.transpose()?.map(http_body::Frame::into_data) {
-                Some(Ok(data)) => self.put(data, cx)?,
+                Some(Ok(data)) => self.put(data)?,
                 // Trailers are dropped, as Envoy drops them unless told otherwise.
                 Some(Err(_)) => {}
                 None => self.put_end()?,
@@ -76,7 +81,7 @@ impl Upload {
         Ok(Poll::Ready(()))
     }
 
-    fn put(&mut self, data: Bytes, cx: &mut Context<'_>) -> Result<(), Error> {
+    fn put(&mut self, data: Bytes) -> Result<(), Error> {
         if data.is_empty() {
             return Ok(());
         }
@@ -85,10 +90,7 @@ impl Upload {
         if let Framing::Length(left) = &mut self.framing {
             let length = data.len() as u64;
             *left = left.checked_sub(length).ok_or_else(|| mismatch("longer"))?;
-            self.is_whole = *left == 0;
             wire.out.push(&[], data);
-            drop(state);
-            return if self.is_whole { self.see_end(cx) } else { Ok(()) };
         } else {
             put_number(data.len() as u64, 16, wire.out.tail());
             wire.out.push(b"\r\n", data);
@@ -96,7 +98,7 @@ impl Upload {
         }
         drop(state);
         // Known now, it leaves with the data.
-        if !self.is_whole && self.body.is_end_stream() { self.put_end() } else { Ok(()) }
+        if self.body.is_end_stream() { self.put_end() } else { Ok(()) }
     }
 
     /// Looks once at a body whose length has been sent: who has more to say says what its head did not. One that does
@@ -128,15 +130,11 @@ impl Upload {
         Ok(())
     }
 
-    /// The rest as a future of its own.
-    pub(super) fn into_future(mut self) -> base::info::Upload {
-        Box::pin(std::future::poll_fn(move |cx| {
-            self.poll(cx).map(|sent| {
-                if let Err(error) = sent {
-                    self.shared.lock().closed_by_upload(error);
-                }
-            })
-        }))
+    /// Sends the rest. Who reads the response hears of it if the body fails.
+    pub(super) async fn finish(mut self) {
+        if let Err(error) = std::future::poll_fn(|cx| self.poll(cx)).await {
+            self.shared.lock().closed_by_upload(error);
+        }
     }
 }
 

@@ -58,14 +58,24 @@ pub(super) struct Wire {
     /// How many heads of 1xx have come, and bytes of empty lines.
     interim: u32,
     empty: usize,
-    /// How much is read at once.
+    /// How much is read at once, and whether a block has grown for it.
     room: usize,
+    has_grown: bool,
     pub(super) out: Out,
 }
 
 impl Wire {
     pub(super) fn new(io: BoxIo) -> Self {
-        Self { io, read: BytesMut::new(), looked_at: 0, interim: 0, empty: 0, room: READ, out: Out::default() }
+        Self {
+            io,
+            read: BytesMut::new(),
+            looked_at: 0,
+            interim: 0,
+            empty: 0,
+            room: READ,
+            has_grown: false,
+            out: Out::default(),
+        }
     }
 
     /// Whether every byte in either direction has been dealt with.
@@ -75,8 +85,8 @@ impl Wire {
 
     /// Before the next exchange: an idle connection keeps no memory.
     pub(super) fn rest(&mut self) {
-        block::give_back(std::mem::take(&mut self.read));
-        (self.interim, self.empty, self.room) = (0, 0, self.room.min(FIRST_READ));
+        self.give_back();
+        (self.interim, self.empty, self.room, self.has_grown) = (0, 0, self.room.min(FIRST_READ), false);
     }
 
     /// Waits for what a host should not do between two exchanges: say something, or close.
@@ -138,20 +148,29 @@ impl Wire {
         Ok(head)
     }
 
+    /// Not a block that has grown: while somebody has data of it, it does not look so.
+    fn give_back(&mut self) {
+        let block = std::mem::take(&mut self.read);
+        if !self.has_grown {
+            block::give_back(block);
+        }
+    }
+
     /// Reads more: how much, 0 at the end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.read.capacity() == 0 {
             self.read = block::take();
         }
+        self.has_grown |= self.room > FIRST_READ;
         self.read.reserve(self.room);
         let read = {
             let mut room = (&mut self.read).limit(self.room);
             let read = pin!(self.io.read_buf(&mut room));
             read.poll(cx)
         };
-        if read.is_pending() && self.read.is_empty() {
-            // Who waits for a host holds no memory.
-            block::give_back(std::mem::take(&mut self.read));
+        if read.is_pending() && self.read.is_empty() && !self.has_grown {
+            // Who waits for a host holds no memory; who reads a stream would not have its block for long.
+            self.give_back();
         }
         let read = ready!(read)?;
         if read == self.room {

@@ -40,8 +40,8 @@ pub(super) enum End {
     Rest,
 }
 
-/// Polls hyper's connection, and what hyper does not have: times, the drain, an upload that outlives the response's
-/// head, a client that went away while nobody reads.
+/// Polls hyper's connection, and what hyper does not have: times, the drain, a client that went away while nobody
+/// reads.
 pub(super) struct Drive<'a> {
     state: &'a State,
     timers: Timers,
@@ -110,16 +110,6 @@ impl<'a> Drive<'a> {
         self.draining && !self.told && !expects
     }
 
-    fn poll_upload(&self, cx: &mut Context<'_>) {
-        if !self.state.is_in_flight() || !self.state.has_responded() {
-            return;
-        }
-        let Some(mut upload) = self.state.take_upload() else { return };
-        if upload.as_mut().poll(cx).is_pending() {
-            self.state.put_upload(Some(upload));
-        }
-    }
-
     fn end(&self, result: Result<(), hyper::Error>) -> End {
         match result {
             Ok(()) => End::Closed,
@@ -148,7 +138,6 @@ impl<'a> Drive<'a> {
             if self.state.is_gone() && self.state.is_in_flight() {
                 return Poll::Ready(End::Cut);
             }
-            self.poll_upload(cx);
             if self.must_tell() {
                 self.told = true;
                 Pin::new(&mut *http).graceful_shutdown();

@@ -89,7 +89,7 @@ impl Exchange {
         }
         let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         self.ended = self.is_head || bodiless || http_body::Body::is_end_stream(response.body());
-        self.state.respond(self.info.take_upload());
+        self.state.respond();
         let length = response.headers().get(header::CONTENT_LENGTH).and_then(content_length);
         response.map(|body| ResponseBody::new(body, length, self))
     }
@@ -117,6 +117,8 @@ impl Drop for Exchange {
             self.info.update(|record| record.flags |= flag);
         }
         self.state.end();
+        // What is left of it is for nobody, though it may still be on its way.
+        self.info.note_request_end();
         self.info.finish();
     }
 }

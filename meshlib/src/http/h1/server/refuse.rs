@@ -19,7 +19,7 @@ where
     T: AsyncWrite + Unpin,
     H: Handler,
 {
-    let info = handler.begin(connection, false);
+    let info = handler.begin(connection);
     let response = handler.refuse(None, Error::new(kind), &info);
     let date = httpdate::fmt_http_date(info.start_time());
     let (message, body) = message(response, &date).await;

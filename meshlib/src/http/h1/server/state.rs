@@ -1,14 +1,10 @@
 //! What the parts of one connection tell each other: the IO below hyper, the service and the bodies above it, and the
 //! loop around it.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
-};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-use crate::base::info::Upload;
-
-/// All of it is touched by the connection's own task only, so that relaxed atomics do: they are there for `Send`.
+/// Flags, each on its own, mostly of the connection's own task: what another one tells by them (the body of a request
+/// may be read anywhere) is looked at with the next event.
 #[derive(Default)]
 pub(super) struct State {
     /// How many exchanges have begun.
@@ -32,8 +28,6 @@ pub(super) struct State {
     gone: AtomicBool,
     /// The stream stood still for too long.
     timed_out: AtomicBool,
-    /// What is left of the request's body while the response is sent.
-    upload: Mutex<Option<Upload>>,
 }
 
 impl State {
@@ -47,11 +41,8 @@ impl State {
         self.timed_out.store(false, Relaxed);
     }
 
-    pub(super) fn respond(&self, upload: Option<Upload>) {
+    pub(super) fn respond(&self) {
         self.responded.store(true, Relaxed);
-        if upload.is_some() {
-            self.put_upload(upload);
-        }
     }
 
     pub(super) fn uploaded(&self) {
@@ -65,8 +56,6 @@ impl State {
 
     pub(super) fn end(&self) {
         self.in_flight.store(false, Relaxed);
-        // A request whose response is complete is over: the upload's remainder is for nobody.
-        drop(self.take_upload());
     }
 
     /// Bytes came from the client; none means that it has closed.
@@ -145,13 +134,5 @@ impl State {
             self.moved.store(false, Relaxed);
         }
         moved
-    }
-
-    pub(super) fn take_upload(&self) -> Option<Upload> {
-        self.upload.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    pub(super) fn put_upload(&self, upload: Option<Upload>) {
-        *self.upload.lock().unwrap_or_else(PoisonError::into_inner) = upload;
     }
 }

@@ -306,46 +306,6 @@ async fn heads_beyond_the_limit_are_refused_and_recorded() {
 }
 
 #[tokio::test]
-async fn an_upload_that_nobody_takes_is_let_go() {
-    struct Watch(Arc<()>);
-    impl http_body::Body for Watch {
-        type Data = Bytes;
-        type Error = Error;
-        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-            let _ = &self.0;
-            Poll::Pending
-        }
-    }
-    let alive = Arc::new(());
-    let watched = alive.clone();
-    // A response that has ended by the time it is sent leaves its offered upload behind.
-    let service = ArcService::new(tower::service_fn(move |request: Request<Body>| {
-        let body = Watch(watched.clone());
-        async move {
-            let info = RequestInfo::of(request.extensions()).unwrap().clone();
-            let keeps = (info.clone(), request.into_body(), body);
-            let upload = Box::pin(async move {
-                let _keeps = keeps;
-                std::future::pending::<()>().await;
-            });
-            assert!(info.offer_upload(upload).is_ok());
-            Ok::<_, Error>(Response::new(Body::empty()))
-        }
-    }));
-    let mut pair = pair(service, ServerOptions::default()).await;
-    let (_feed, body) = channel();
-    pair.client.exchange(post_body(body)).await.unwrap();
-    pair.finished.recv().await.unwrap();
-    drop(pair.client);
-    let _ = pair.connection.await;
-    drop(pair.drain);
-    // The service goes with its connection.
-    while Arc::strong_count(&alive) > 1 {
-        tokio::task::yield_now().await;
-    }
-}
-
-#[tokio::test]
 async fn what_came_before_a_body_failed_arrives() {
     let service = ArcService::new(tower::service_fn(|_: Request<Body>| async {
         let frames =

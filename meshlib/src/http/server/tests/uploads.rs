@@ -158,6 +158,79 @@ async fn two_uploads_of_one_request_both_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_exchange_in_a_task_of_its_own_ends_when_the_client_goes() {
+    for (from, to) in pairs() {
+        let resources = Testkit::seeded(7).resources;
+        let host = HttpServer::new(&resources).bind(any(), tower::service_fn(echo)).unwrap();
+        let (network, at) = (resources.network().clone(), host.local_addr());
+        let (done, mut ended) = tokio::sync::mpsc::unbounded_channel();
+        let app = tower::service_fn(move |request: Request<Body>| {
+            let (network, done) = (network.clone(), done.clone());
+            async move {
+                let task = tokio::spawn(async move {
+                    let answer = pass_on(network.connect(at).await.unwrap(), to, request).await;
+                    let read = answer.into_body().collect().await;
+                    done.send(read.map(|all| all.to_bytes()).map_err(|error| error.kind())).unwrap();
+                });
+                task.await?;
+                Ok::<_, BoxError>(Response::new(Body::empty()))
+            }
+        });
+        let serving = HttpServer::new(&resources).bind(any(), app).unwrap();
+        let (sender, body) = fed();
+        let io = connect(&resources, &serving).await;
+        let answer = tokio::spawn(pass_on(io, from, Request::post("http://a/").body(body).unwrap()));
+        sender.send(Bytes::from_static(HALF)).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        answer.abort();
+        let read = tokio::time::timeout(Duration::from_secs(1), ended.recv()).await;
+        let read = read.unwrap_or_else(|_| panic!("{from:?} to {to:?} goes on")).unwrap();
+        assert_eq!(read, Err(ErrorKind::DownstreamTermination), "{from:?} to {to:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exchange_in_a_task_of_its_own_outlives_the_request_that_it_came_of() {
+    for (from, to) in pairs() {
+        let resources = Testkit::seeded(7).resources;
+        let host = HttpServer::new(&resources).bind(any(), tower::service_fn(echo)).unwrap();
+        let (network, at) = (resources.network().clone(), host.local_addr());
+        let (done, mut ended) = tokio::sync::mpsc::unbounded_channel();
+        let app = tower::service_fn(move |request: Request<Body>| {
+            let (network, done) = (network.clone(), done.clone());
+            async move {
+                let (begun, has_begun) = tokio::sync::oneshot::channel();
+                let (sender, copy) = fed();
+                tokio::spawn(async move {
+                    let (mut head, _) = request.into_parts();
+                    head.headers.remove(http::header::CONTENT_LENGTH);
+                    let copy = Request::from_parts(head, copy);
+                    let answer = pass_on(network.connect(at).await.unwrap(), to, copy).await;
+                    begun.send(()).unwrap();
+                    let read = answer.into_body().collect().await;
+                    done.send(read.map(|all| all.to_bytes()).map_err(|error| error.kind())).unwrap();
+                });
+                tokio::spawn(async move {
+                    for part in [HALF, REST] {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        sender.send(Bytes::from_static(part)).await.unwrap();
+                    }
+                });
+                has_begun.await?;
+                Ok::<_, BoxError>(Response::new(Body::from("accepted")))
+            }
+        });
+        let serving = HttpServer::new(&resources).bind(any(), app).unwrap();
+        let io = connect(&resources, &serving).await;
+        let answer = pass_on(io, from, Request::post("http://a/").body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "accepted");
+        let read = tokio::time::timeout(Duration::from_secs(9), ended.recv()).await;
+        let read = read.unwrap_or_else(|_| panic!("{from:?} to {to:?} goes on")).unwrap();
+        assert_eq!(read.unwrap(), [HALF, REST].concat(), "{from:?} to {to:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_is_not_to_blame_for_an_upload_that_fails() {
     for version in [Version::HTTP_11, Version::HTTP_2] {
         let resources = Testkit::seeded(7).resources;

@@ -9,7 +9,10 @@ use http_body_util::{BodyExt, Limited};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::{base::ErrorKind, http::h1::client};
+use crate::{
+    base::{ErrorKind, task::AbortOnDropHandle},
+    http::h1::client,
+};
 
 /// Some data, then nothing more, ever.
 pub(super) struct Stuck(pub(super) Option<&'static str>);
@@ -144,11 +147,11 @@ async fn a_response_longer_than_its_length_is_truncated() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_goes_on_beside_the_response() {
-    /// Answers at once, with a body that repeats the upload as it comes; the upload is pumped by the connection.
-    async fn bidi(request: Request<Body>, info: RequestInfo) -> Response<Body> {
+    /// Answers at once, with a body that repeats the upload as it comes.
+    async fn bidi(request: Request<Body>, _: RequestInfo) -> Response<Body> {
         let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
         let mut upload = request.into_body();
-        let pump = Box::pin(async move {
+        tokio::spawn(async move {
             while let Some(Ok(frame)) = upload.frame().await {
                 let Ok(data) = frame.into_data() else { continue };
                 if sender.send(data).await.is_err() {
@@ -156,7 +159,6 @@ async fn an_upload_goes_on_beside_the_response() {
                 }
             }
         });
-        assert!(info.offer_upload(pump).is_ok());
         Response::new(Body::new(Channel(receiver)))
     }
     struct Channel(tokio::sync::mpsc::Receiver<Bytes>);
@@ -183,11 +185,25 @@ async fn an_upload_goes_on_beside_the_response() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_ends_with_its_response() {
-    async fn early(request: Request<Body>, info: RequestInfo) -> Response<Body> {
+    /// A response, and what ends with it.
+    struct With(Body, #[expect(dead_code, reason = "dropped with the body")] AbortOnDropHandle<()>);
+    impl http_body::Body for With {
+        type Data = Bytes;
+        type Error = Error;
+        fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            Pin::new(&mut self.0).poll_frame(cx)
+        }
+        fn is_end_stream(&self) -> bool {
+            self.0.is_end_stream()
+        }
+        fn size_hint(&self) -> http_body::SizeHint {
+            self.0.size_hint()
+        }
+    }
+    async fn early(request: Request<Body>, _: RequestInfo) -> Response<Body> {
         let mut upload = request.into_body();
-        let pump = Box::pin(async move { while upload.frame().await.is_some() {} });
-        assert!(info.offer_upload(pump).is_ok());
-        Response::new(Body::from("enough"))
+        let pump = AbortOnDropHandle::spawn(async move { while upload.frame().await.is_some() {} });
+        Response::new(Body::new(With("enough".into(), pump)))
     }
     let mut peer = start(early);
     peer.send("PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nsome").await;

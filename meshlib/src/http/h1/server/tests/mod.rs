@@ -63,10 +63,10 @@ struct Scripted {
 }
 
 impl Handler for Scripted {
-    fn begin(&self, connection: &Arc<ConnectionInfo>, pumps_uploads: bool) -> RequestInfo {
+    fn begin(&self, connection: &Arc<ConnectionInfo>) -> RequestInfo {
         let observers = self.observers.clone();
         let start_time = SystemTime::UNIX_EPOCH;
-        RequestInfo::with_uploads(Some(connection.clone()), Instant::now(), start_time, observers, pumps_uploads)
+        RequestInfo::served(connection.clone(), Instant::now(), start_time, observers)
     }
 
     async fn call(&self, request: Request<Body>, info: RequestInfo) -> Response<Body> {

@@ -15,7 +15,7 @@ use crate::{
 struct Nothing;
 
 impl Handler for Nothing {
-    fn begin(&self, _: &Arc<ConnectionInfo>, _: bool) -> RequestInfo {
+    fn begin(&self, _: &Arc<ConnectionInfo>) -> RequestInfo {
         RequestInfo::detached()
     }
 
