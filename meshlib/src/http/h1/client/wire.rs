@@ -158,7 +158,7 @@ impl Wire {
 
     /// Reads more: how much, 0 at the end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.read.capacity() == 0 {
+        if self.read.capacity() == 0 && self.room == block::SIZE {
             self.read = block::take();
         }
         self.has_grown |= self.room > FIRST_READ;
