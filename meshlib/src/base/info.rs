@@ -60,7 +60,7 @@ struct Shared {
     request_end: RequestEnd,
     bytes_received: AtomicU64,
     bytes_sent: AtomicU64,
-    is_served: bool,
+    notes_request_end: bool,
     finished: OnceLock<Instant>,
     record: Mutex<Record>,
 }
@@ -91,7 +91,7 @@ impl RequestInfo {
         started: Instant,
         start_time: SystemTime,
         observers: FinishObservers,
-        is_served: bool,
+        notes_request_end: bool,
     ) -> Self {
         Self(Arc::new(Shared {
             connection,
@@ -102,7 +102,7 @@ impl RequestInfo {
             request_end: RequestEnd::default(),
             bytes_received: AtomicU64::new(0),
             bytes_sent: AtomicU64::new(0),
-            is_served,
+            notes_request_end,
             finished: OnceLock::new(),
             record: Mutex::new(Record::default()),
         }))
@@ -151,7 +151,7 @@ impl RequestInfo {
 
     /// Whether the request's body, as it came, notes its own end here: nobody else has to look.
     pub(crate) fn notes_request_end(&self) -> bool {
-        self.0.is_served
+        self.0.notes_request_end
     }
 
     /// From the request's headers to the end of both directions, or until now while they go on.
@@ -162,7 +162,7 @@ impl RequestInfo {
     /// Whether one of our servers made this record, of a request that came on a connection: it keeps it.
     #[cfg(feature = "proxy")]
     pub(crate) fn is_served(&self) -> bool {
-        self.0.is_served || self.0.connection.is_some()
+        self.0.connection.is_some()
     }
 
     /// Reads the record, which is locked meanwhile: `read` must not ask this record for anything else.

@@ -14,18 +14,12 @@ use tokio::task::{JoinError, JoinHandle};
 pub(crate) struct AbortOnDropHandle<T>(JoinHandle<T>);
 
 impl<T> AbortOnDropHandle<T> {
-    /// Spawns a task that ends with the handle.
-    #[cfg(feature = "proxy")]
+    /// Spawns a task that ends with the handle. Panics outside of a runtime, as [`tokio::spawn`] does.
     pub(crate) fn spawn(task: impl Future<Output = T> + Send + 'static) -> Self
     where
         T: Send + 'static,
     {
         Self(tokio::spawn(task))
-    }
-
-    /// Takes over a task that was spawned.
-    pub(crate) fn new(task: JoinHandle<T>) -> Self {
-        Self(task)
     }
 
     /// Whether the task has ended.
@@ -57,10 +51,10 @@ mod tests {
     #[tokio::test]
     async fn the_task_ends_with_its_handle() {
         let (held, gone) = tokio::sync::oneshot::channel::<()>();
-        let task = AbortOnDropHandle::new(tokio::spawn(async move {
+        let task = AbortOnDropHandle::spawn(async move {
             let _held = held;
             std::future::pending::<()>().await
-        }));
+        });
         drop(task);
         gone.await.unwrap_err();
     }

@@ -96,10 +96,10 @@ impl Cluster {
         let control = Control::start(inputs, resources)?;
         let warm_up = WarmUp::new(config.warm_up);
         let (warmed, finished) = (control.warmed(), warm_up.clone());
-        let warming = AbortOnDropHandle::new(tokio::spawn(async move {
+        let warming = AbortOnDropHandle::spawn(async move {
             warmed.await;
             finished.finish();
-        }));
+        });
         let shared = ClusterShared::new(config, control.hosts().clone(), warm_up, traffic, resources)
             .with_immediate_failures(failures);
         let (shared, resources) = (Arc::new(shared), resources.clone());

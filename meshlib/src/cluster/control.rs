@@ -156,7 +156,7 @@ impl Control {
         let (probes, reports) = Probes::new(&inputs, resources)?;
         let stats = ControlStats::new(resources.stats(), &inputs.name, !inputs.health_checks.is_empty());
         let task = Task::new(inputs, (probes, reports), hosts.clone(), warm, stats);
-        Ok(ControlHandle { hosts, warmed, _task: AbortOnDropHandle::new(tokio::spawn(task.run())) })
+        Ok(ControlHandle { hosts, warmed, _task: AbortOnDropHandle::spawn(task.run()) })
     }
 }
 

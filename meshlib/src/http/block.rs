@@ -7,7 +7,7 @@ use bytes::BytesMut;
 /// What a block has room for at least.
 pub(super) const SIZE: usize = 4 << 10;
 /// Those that grew beyond this are not kept.
-const KEPT: usize = 4 * SIZE;
+pub(super) const KEPT: usize = 4 * SIZE;
 /// How many wait for their next use.
 const SPARE: usize = 16;
 
@@ -15,6 +15,7 @@ thread_local! {
     static BLOCKS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
+/// An empty block.
 pub(super) fn take() -> BytesMut {
     let mut block = BLOCKS.with_borrow_mut(Vec::pop).unwrap_or_default();
     // What was used of it before is room again.
@@ -22,6 +23,7 @@ pub(super) fn take() -> BytesMut {
     block
 }
 
+/// Keeps the block for its next use, unless it grew or there are enough.
 pub(super) fn give_back(mut block: BytesMut) {
     block.clear();
     // The capacity is only what is left behind what was used; what was before is room again if nobody else holds it.

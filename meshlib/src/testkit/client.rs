@@ -124,7 +124,7 @@ impl Client {
         // Its head is on its way at once.
         let (begin, exchange) = (Instant::now(), self.h2.exchange(request));
         let call = async move { collect(begin, exchange.await.map_err(|failed| failed.error)?).await };
-        OpenCall { upload: Some(upload), exchange: AbortOnDropHandle::new(tokio::spawn(call)) }
+        OpenCall { upload: Some(upload), exchange: AbortOnDropHandle::spawn(call) }
     }
 }
 
@@ -177,7 +177,7 @@ pub fn grpc_message(message: &[u8]) -> Bytes {
 pub async fn http1(io: BoxIo, request: Request<Body>) -> Result<Reply, Error> {
     let begin = Instant::now();
     let (client, connection) = h1::client::handshake(io);
-    let _driver = AbortOnDropHandle::new(tokio::spawn(connection));
+    let _driver = AbortOnDropHandle::spawn(connection);
     collect(begin, client.exchange(request).await.map_err(|failed| failed.error)?).await
 }
 

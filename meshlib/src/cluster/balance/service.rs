@@ -121,7 +121,7 @@ where
         let mut balance = Shared::over(&cell, make, policy, random);
         balance.warm_up = WarmUp::new(WARM_UP);
         let following = follow(discover, cell, balance.warm_up.clone());
-        balance._control = Some(AbortOnDropHandle::new(tokio::spawn(following)));
+        balance._control = Some(AbortOnDropHandle::spawn(following));
         Self(Arc::new(balance))
     }
 

@@ -71,7 +71,7 @@ impl Probes {
             if let Some(stats) = &self.stats {
                 prober = prober.with_stats(stats.clone());
             }
-            AbortOnDropHandle::new(tokio::spawn(probe(prober, id, index, self.reports.clone())))
+            AbortOnDropHandle::spawn(probe(prober, id, index, self.reports.clone()))
         };
         self.checks.iter().enumerate().map(start).collect()
     }

@@ -131,7 +131,7 @@ impl CertificateStore {
         if !self.shared.lock().iter().any(|pair| pair.config.is_in_files()) {
             return Ok(self);
         }
-        let runtime = Handle::try_current().map_err(|error| {
+        Handle::try_current().map_err(|error| {
             Error::new(ErrorKind::Configuration)
                 .with_detail("certificate files are watched from a tokio runtime")
                 .with_source(error)
@@ -140,8 +140,7 @@ impl CertificateStore {
             update: stats.counter(format!("{prefix}ssl.certificate_update")),
             rejected: stats.counter(format!("{prefix}ssl.certificate_update_rejected")),
         };
-        let task = runtime.spawn(watch(self.shared.clone(), counters));
-        self.watch = Some(Arc::new(AbortOnDropHandle::new(task)));
+        self.watch = Some(Arc::new(AbortOnDropHandle::spawn(watch(self.shared.clone(), counters))));
         Ok(self)
     }
 

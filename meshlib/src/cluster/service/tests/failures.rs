@@ -173,6 +173,27 @@ async fn a_response_that_breaks_off_is_flagged() {
     assert_at_rest(&f);
 }
 
+#[tokio::test]
+async fn a_client_that_breaks_off_its_upload_beside_the_response_is_not_counted_on_the_host() {
+    let f = fixture(config(false), 1, |_| {
+        Peer::Serve(Arc::new(|mut io| {
+            tokio::spawn(async move {
+                let _ = io.read(&mut [0; 1024]).await;
+                let _ = io.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await;
+                while io.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
+            });
+        }))
+    });
+    let (fail, failed) = tokio::sync::oneshot::channel::<Error>();
+    let frames = futures_util::stream::once(async { Err::<http_body::Frame<Bytes>, _>(failed.await.unwrap()) });
+    let body = Body::new(http_body_util::StreamBody::new(frames));
+    let response = f.service.clone().oneshot(Request::post("http://a/").body(body).unwrap()).await.unwrap();
+    fail.send(Error::new(ErrorKind::DownstreamTermination)).unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap_err().kind(), ErrorKind::DownstreamTermination);
+    assert_eq!(f.hosts[0].stats().rq_error.load(Ordering::Relaxed), 0);
+    assert_at_rest(&f);
+}
+
 /// As when a host ends in the moment of a request: the request's task runs before those of the connections.
 #[tokio::test]
 async fn a_dozen_connections_that_ended_unnoticed_cost_no_request() {

@@ -54,7 +54,7 @@ impl ResponseBody {
         }
         let mut state = self.shared.lock();
         let Some(wire) = state.wire() else {
-            let failure = state.closed();
+            let failure = state.why_closed();
             return Poll::Ready(self.left.fail(failure));
         };
         let piece = match self.left.poll_piece(wire, cx) {

@@ -106,7 +106,7 @@ impl State {
     }
 
     /// Why there is nothing to read any more.
-    pub(super) fn closed(&mut self) -> Failure {
+    pub(super) fn why_closed(&mut self) -> Failure {
         self.upload_failed.take().map_or(Failure::Closed, Failure::Upload)
     }
 
@@ -233,7 +233,7 @@ impl State {
 
     /// Reads the response's head.
     pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failure>> {
-        let Some(wire) = &mut self.wire else { return Poll::Ready(Err(self.closed())) };
+        let Some(wire) = &mut self.wire else { return Poll::Ready(Err(self.why_closed())) };
         let head = wire.poll_head(cx);
         match &head {
             Poll::Pending => self.reads(cx),

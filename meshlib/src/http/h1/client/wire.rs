@@ -21,7 +21,7 @@ use crate::{
 const READ: usize = block::SIZE;
 const MAX_READ: usize = 256 << 10;
 /// The most that the first read of an exchange takes, after large ones before it.
-const FIRST_READ: usize = 16 << 10;
+const FIRST_READ: usize = block::KEPT;
 /// Data below this is copied: shared, a byte would keep the block that it was read into.
 const COPIED: usize = 2 << 10;
 /// The most empty lines before a head, in bytes.

@@ -177,12 +177,13 @@ impl State {
         !self.waiting.is_empty() && self.available() > 0
     }
 
-    /// Encodes a header block into HEADERS, and CONTINUATION where it is longer than a frame may be.
+    /// A head or trailers: what a message is paid with, where its peer does much and asks for little.
     fn put_head(&mut self, id: u32, end: bool, fields: impl FnOnce(&mut Encoder, &mut BytesMut)) {
         self.floods.sent_head();
         self.put_block(id, end, fields);
     }
 
+    /// Encodes a header block into HEADERS, and CONTINUATION where it is longer than a frame may be.
     fn put_block(&mut self, id: u32, end: bool, fields: impl FnOnce(&mut Encoder, &mut BytesMut)) {
         let out = self.out.tail();
         let begin = out.len();

@@ -4,6 +4,7 @@ use futures_util::StreamExt;
 use http::Version;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
+use tokio::{sync::mpsc::Sender, task::JoinHandle};
 
 use super::*;
 use crate::{
@@ -19,6 +20,20 @@ async fn echo(request: Request<Body>) -> Result<Response<Body>, BoxError> {
     Ok(Response::new(request.into_body()))
 }
 
+/// A host that does so.
+fn echoing() -> (Resources, Serving) {
+    let resources = Testkit::seeded(7).resources;
+    let host = HttpServer::new(&resources).bind(any(), tower::service_fn(echo)).unwrap();
+    (resources, host)
+}
+
+/// Asks with a body that is fed.
+async fn ask(resources: &Resources, of: &Serving, version: Version) -> (Sender<Bytes>, JoinHandle<Response<Body>>) {
+    let (sender, body) = fed();
+    let request = Request::post("http://a/").body(body).unwrap();
+    (sender, tokio::spawn(pass_on(connect(resources, of).await, version, request)))
+}
+
 /// Passes the request on over a connection of its own.
 async fn pass_on(io: BoxIo, version: Version, request: Request<Body>) -> Response<Body> {
     if version == Version::HTTP_2 {
@@ -32,7 +47,7 @@ async fn pass_on(io: BoxIo, version: Version, request: Request<Body>) -> Respons
 }
 
 /// A body that is fed.
-fn fed() -> (tokio::sync::mpsc::Sender<Bytes>, Body) {
+fn fed() -> (Sender<Bytes>, Body) {
     let (sender, mut receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
     let frames = futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx));
     (sender, Body::new(StreamBody::new(frames.map(|data| Ok::<_, BoxError>(Frame::data(data))))))
@@ -47,8 +62,7 @@ fn pairs() -> impl Iterator<Item = (Version, Version)> {
 #[tokio::test(start_paused = true)]
 async fn an_application_may_read_the_hosts_answer_before_it_answers() {
     for (from, to) in pairs() {
-        let resources = Testkit::seeded(7).resources;
-        let host = HttpServer::new(&resources).bind(any(), tower::service_fn(echo)).unwrap();
+        let (resources, host) = echoing();
         let (network, at) = (resources.network().clone(), host.local_addr());
         let app = tower::service_fn(move |request: Request<Body>| {
             let network = network.clone();
@@ -58,9 +72,7 @@ async fn an_application_may_read_the_hosts_answer_before_it_answers() {
             }
         });
         let serving = HttpServer::new(&resources).bind(any(), app).unwrap();
-        let (sender, body) = fed();
-        let io = connect(&resources, &serving).await;
-        let answer = tokio::spawn(pass_on(io, from, Request::post("http://a/").body(body).unwrap()));
+        let (sender, answer) = ask(&resources, &serving, from).await;
         for part in [HALF, REST] {
             sender.send(Bytes::from_static(part)).await.unwrap();
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -88,8 +100,7 @@ async fn nothing_is_left_of_a_client_that_goes_meanwhile() {
         }
     }
     for (from, to) in pairs() {
-        let resources = Testkit::seeded(7).resources;
-        let host = HttpServer::new(&resources).bind(any(), tower::service_fn(echo)).unwrap();
+        let (resources, host) = echoing();
         let (network, at) = (resources.network().clone(), host.local_addr());
         let held = Arc::new(());
         let holds = Arc::downgrade(&held);
@@ -102,9 +113,7 @@ async fn nothing_is_left_of_a_client_that_goes_meanwhile() {
             }
         });
         let serving = HttpServer::new(&resources).bind(any(), app).unwrap();
-        let (sender, body) = fed();
-        let io = connect(&resources, &serving).await;
-        let answer = tokio::spawn(pass_on(io, from, Request::post("http://a/").body(body).unwrap()));
+        let (sender, answer) = ask(&resources, &serving, from).await;
         sender.send(Bytes::from_static(HALF)).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(Arc::strong_count(&held), 2, "{from:?} to {to:?}: the request is under way");
@@ -117,8 +126,7 @@ async fn nothing_is_left_of_a_client_that_goes_meanwhile() {
 #[tokio::test(start_paused = true)]
 async fn two_uploads_of_one_request_both_go_on() {
     for (from, to) in pairs() {
-        let resources = Testkit::seeded(7).resources;
-        let host = HttpServer::new(&resources).bind(any(), tower::service_fn(echo)).unwrap();
+        let (resources, host) = echoing();
         let (network, at) = (resources.network().clone(), host.local_addr());
         let app = tower::service_fn(move |request: Request<Body>| {
             let network = network.clone();
@@ -143,9 +151,7 @@ async fn two_uploads_of_one_request_both_go_on() {
             }
         });
         let serving = HttpServer::new(&resources).bind(any(), app).unwrap();
-        let (sender, body) = fed();
-        let io = connect(&resources, &serving).await;
-        let answer = tokio::spawn(pass_on(io, from, Request::post("http://a/").body(body).unwrap()));
+        let (sender, answer) = ask(&resources, &serving, from).await;
         for part in [HALF, REST] {
             sender.send(Bytes::from_static(part)).await.unwrap();
         }
@@ -160,8 +166,7 @@ async fn two_uploads_of_one_request_both_go_on() {
 #[tokio::test(start_paused = true)]
 async fn an_exchange_in_a_task_of_its_own_ends_when_the_client_goes() {
     for (from, to) in pairs() {
-        let resources = Testkit::seeded(7).resources;
-        let host = HttpServer::new(&resources).bind(any(), tower::service_fn(echo)).unwrap();
+        let (resources, host) = echoing();
         let (network, at) = (resources.network().clone(), host.local_addr());
         let (done, mut ended) = tokio::sync::mpsc::unbounded_channel();
         let app = tower::service_fn(move |request: Request<Body>| {
@@ -177,9 +182,7 @@ async fn an_exchange_in_a_task_of_its_own_ends_when_the_client_goes() {
             }
         });
         let serving = HttpServer::new(&resources).bind(any(), app).unwrap();
-        let (sender, body) = fed();
-        let io = connect(&resources, &serving).await;
-        let answer = tokio::spawn(pass_on(io, from, Request::post("http://a/").body(body).unwrap()));
+        let (sender, answer) = ask(&resources, &serving, from).await;
         sender.send(Bytes::from_static(HALF)).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         answer.abort();
@@ -192,8 +195,7 @@ async fn an_exchange_in_a_task_of_its_own_ends_when_the_client_goes() {
 #[tokio::test(start_paused = true)]
 async fn an_exchange_in_a_task_of_its_own_outlives_the_request_that_it_came_of() {
     for (from, to) in pairs() {
-        let resources = Testkit::seeded(7).resources;
-        let host = HttpServer::new(&resources).bind(any(), tower::service_fn(echo)).unwrap();
+        let (resources, host) = echoing();
         let (network, at) = (resources.network().clone(), host.local_addr());
         let (done, mut ended) = tokio::sync::mpsc::unbounded_channel();
         let app = tower::service_fn(move |request: Request<Body>| {
@@ -233,8 +235,7 @@ async fn an_exchange_in_a_task_of_its_own_outlives_the_request_that_it_came_of()
 #[tokio::test(start_paused = true)]
 async fn a_host_is_not_to_blame_for_an_upload_that_fails() {
     for version in [Version::HTTP_11, Version::HTTP_2] {
-        let resources = Testkit::seeded(7).resources;
-        let host = HttpServer::new(&resources).bind(any(), tower::service_fn(echo)).unwrap();
+        let (resources, host) = echoing();
         let (sender, receiver) = tokio::sync::oneshot::channel::<Error>();
         let frames = futures_util::stream::once(async { Err::<Frame<Bytes>, _>(receiver.await.unwrap()) });
         let request = Request::post("http://a/").body(Body::new(StreamBody::new(frames))).unwrap();
